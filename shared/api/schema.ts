@@ -1,0 +1,124 @@
+/** The wire contract between page and proxy. Bodies and query strings carry references, never the path. */
+import * as z from 'zod';
+import { digestSchema } from '../oci/digest.ts';
+import { isRegistry, isRepositoryName, isTag, storeRegistry } from '../oci/reference.ts';
+import { limits } from '../registry/limits.ts';
+import { problemSchema } from '../registry/problem.ts';
+
+/** The header that carries the process's token. It is not CORS-safelisted, so no foreign page can send it unasked. */
+export const tokenHeader = 'x-espalier-token';
+
+const registrySchema = z
+	.string()
+	.max(300)
+	.refine((text) => text === storeRegistry || isRegistry(text), 'not a registry');
+
+export const repositorySchema = z.strictObject({
+	registry: registrySchema,
+	repository: z.string().refine(isRepositoryName, 'not a repository'),
+});
+
+export const referenceSchema = z.strictObject({
+	...repositorySchema.shape,
+	tag: z.string().refine(isTag, 'not a tag').optional(),
+	digest: digestSchema.optional(),
+});
+
+export const digestReferenceSchema = z.strictObject({
+	...referenceSchema.shape,
+	digest: digestSchema,
+});
+
+const documentRequestSchema = z.strictObject({
+	reference: referenceSchema,
+	namedBy: registrySchema.optional(),
+});
+const configRequestSchema = z.strictObject({
+	reference: digestReferenceSchema,
+	namedBy: registrySchema.optional(),
+});
+
+/** `POST /api/manifests` */
+export const manifestsBodySchema = z.strictObject({
+	requests: z.array(documentRequestSchema).max(limits.documentsPerRequest),
+});
+
+/** `POST /api/configs` */
+export const configsBodySchema = z.strictObject({
+	requests: z.array(configRequestSchema).max(limits.documentsPerRequest),
+});
+
+/** `POST /api/exists` */
+export const existsBodySchema = z.strictObject({
+	requests: z
+		.array(z.strictObject({ ...configRequestSchema.shape, kind: z.enum(['manifest', 'blob']) }))
+		.max(limits.documentsPerRequest),
+});
+
+const failedSchema = z.object({
+	index: z.number().int(),
+	ok: z.literal(false),
+	problem: problemSchema,
+});
+
+/** One line of `/api/manifests` and `/api/configs`; `index` is the request's place in the body. */
+export const documentLineSchema = z.discriminatedUnion('ok', [
+	z.object({
+		index: z.number().int(),
+		ok: z.literal(true),
+		digest: digestSchema,
+		mediaType: z.string(),
+		checkedAt: z.number(),
+		/** the exact bytes: as text where they are UTF-8, else as base64 */
+		text: z.string().optional(),
+		base64: z.string().optional(),
+	}),
+	failedSchema,
+]);
+export type DocumentLine = z.infer<typeof documentLineSchema>;
+
+/** One line of `/api/exists` */
+export const presenceLineSchema = z.discriminatedUnion('ok', [
+	z.object({
+		index: z.number().int(),
+		ok: z.literal(true),
+		present: z.boolean(),
+		checkedAt: z.number(),
+	}),
+	failedSchema,
+]);
+
+/** One line of `/api/tags`, `/api/repositories` (a name) and `/api/referrers` (a descriptor); a problem ends it. */
+export const listingLineSchema = z.discriminatedUnion('ok', [
+	z.object({ ok: z.literal(true), item: z.unknown() }),
+	z.object({ ok: z.literal(false), problem: problemSchema }),
+]);
+
+/** Which credential a registry would be given. Never its secret. */
+export const credentialUseSchema = z.object({
+	registry: z.string(),
+	kind: z.enum(['none', 'password', 'identity-token', 'registry-token', 'unusable']),
+	username: z.string().optional(),
+	/** the file or helper it comes from */
+	source: z.string().optional(),
+	/** the entry that matched, such as `quay.io/openshift-release-dev` */
+	entry: z.string().optional(),
+	/** why it cannot be used */
+	reason: z.string().optional(),
+});
+export type CredentialUse = z.infer<typeof credentialUseSchema>;
+
+/** `GET /api/registries?repository=…` */
+export const registryFactsSchema = z.object({
+	registry: z.string(),
+	transport: z.enum(['https', 'http', 'store']),
+	credential: credentialUseSchema,
+});
+export type RegistryFacts = z.infer<typeof registryFactsSchema>;
+
+/** `GET /api/session`: says that the token is good, and what this server offers. */
+export const sessionSchema = z.object({ version: z.string(), demo: z.string().optional() });
+export type Session = z.infer<typeof sessionSchema>;
+
+/** Any answer that is not 2xx. */
+export const failureSchema = z.object({ problem: problemSchema });

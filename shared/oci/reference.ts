@@ -1,0 +1,144 @@
+/**
+ * References: `[registry/]repository[:tag][@digest]`
+ * (distribution-spec "Pulling manifests"; the Docker rules for short names).
+ */
+import { isDigest, isDigestSyntax, type Digest } from './digest.ts';
+
+/** A place in a registry: the host as written (`quay.io`, `localhost:5000`) and the repository path. */
+export interface Repository {
+	readonly registry: string;
+	readonly repository: string;
+}
+
+/** A manifest by name. Where both are there, the digest decides and the tag is for display only. */
+export interface Reference extends Repository {
+	readonly tag?: string;
+	readonly digest?: Digest;
+}
+
+export interface DigestReference extends Repository {
+	readonly tag?: string;
+	readonly digest: Digest;
+}
+
+export type ParsedReference =
+	| { readonly ok: true; readonly reference: Reference }
+	| { readonly ok: false; readonly reason: string };
+
+/** The embedded registry's reserved name: such references stay valid on another port. */
+export const storeRegistry = 'store';
+
+const dockerHub = 'docker.io';
+const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const hostPattern =
+	/^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:.]+\])(?::[0-9]{1,5})?$/;
+const longestName = 255;
+
+export function isTag(text: string): boolean {
+	return tagPattern.test(text);
+}
+
+export function isRegistry(text: string): boolean {
+	if (!hostPattern.test(text)) return false;
+	const port = /:([0-9]+)$/.exec(text.replace(/^\[.*\]/, ''))?.[1];
+	return port === undefined || (Number(port) >= 1 && Number(port) <= 65535);
+}
+
+export function isRepositoryName(text: string): boolean {
+	return text.length <= longestName && text.split('/').every((part) => component.test(part));
+}
+
+function namesHost(firstComponent: string): boolean {
+	return (
+		/[.:[]/.test(firstComponent) ||
+		firstComponent === 'localhost' ||
+		firstComponent === storeRegistry ||
+		firstComponent !== firstComponent.toLowerCase()
+	);
+}
+
+function splitHost(name: string): Repository {
+	const slash = name.indexOf('/');
+	const first = slash < 0 ? '' : name.slice(0, slash);
+	if (slash < 0 || !namesHost(first)) {
+		return { registry: dockerHub, repository: slash < 0 ? `library/${name}` : name };
+	}
+	const rest = name.slice(slash + 1);
+	if (first === dockerHub || first === 'index.docker.io' || first === 'registry-1.docker.io') {
+		return { registry: dockerHub, repository: rest.includes('/') ? rest : `library/${rest}` };
+	}
+	return { registry: first.toLowerCase(), repository: rest };
+}
+
+function refuse(reason: string): ParsedReference {
+	return { ok: false, reason };
+}
+
+/**
+ * Reads what people type or paste. `docker://` in front is accepted, a missing registry means Docker Hub,
+ * a missing tag stays missing (`withDefaultTag` fills it in).
+ * The reason of a refusal is a sentence that quotes what was wrong.
+ */
+export function parseReference(text: string): ParsedReference {
+	const written = text.trim().replace(/^docker:\/\//, '');
+	if (written === '')
+		return refuse('There is nothing here yet. Type an image or release reference.');
+	if (/^[a-z]+:\/\//i.test(written)) {
+		return refuse(`“${written}” is a web address; a reference has no “https://” in front.`);
+	}
+	const at = written.indexOf('@');
+	const digest = at < 0 ? undefined : written.slice(at + 1);
+	if (digest !== undefined && !isDigest(digest)) {
+		return refuse(
+			isDigestSyntax(digest)
+				? `“${digest}” is not a digest that can be verified: it must be sha256 with 64 or sha512 with 128 lower-case hex digits.`
+				: `“${digest}” is not a digest: after “@” comes sha256: and 64 lower-case hex digits.`,
+		);
+	}
+	const beforeDigest = at < 0 ? written : written.slice(0, at);
+	const colon = beforeDigest.lastIndexOf(':');
+	const hasTag = colon > beforeDigest.lastIndexOf('/');
+	const tag = hasTag ? beforeDigest.slice(colon + 1) : undefined;
+	if (tag !== undefined && !isTag(tag)) {
+		return refuse(
+			`“${tag}” is not a tag: letters, digits, “_”, “.” and “-”, at most 128, no “.” or “-” in front.`,
+		);
+	}
+	const name = splitHost(hasTag ? beforeDigest.slice(0, colon) : beforeDigest);
+	if (name.registry !== storeRegistry && !isRegistry(name.registry)) {
+		return refuse(
+			`“${name.registry}” is not a registry: a host name, with “:” and a port where needed.`,
+		);
+	}
+	if (!isRepositoryName(name.repository)) {
+		return refuse(
+			`“${name.repository}” is not a repository: lower-case letters and digits in parts joined by “/”, and “.”, “_” or “-” inside a part.`,
+		);
+	}
+	return { ok: true, reference: { ...name, ...(tag && { tag }), ...(digest && { digest }) } };
+}
+
+/** `latest`, where neither tag nor digest was given. */
+export function withDefaultTag(reference: Reference): Reference {
+	return reference.tag || reference.digest ? reference : { ...reference, tag: 'latest' };
+}
+
+export function formatRepository({ registry, repository }: Repository): string {
+	return `${registry}/${repository}`;
+}
+
+export function formatReference(reference: Reference): string {
+	const tag = reference.tag ? `:${reference.tag}` : '';
+	const digest = reference.digest ? `@${reference.digest}` : '';
+	return `${formatRepository(reference)}${tag}${digest}`;
+}
+
+/** The same repository, by digest. */
+export function byDigest({ registry, repository }: Repository, digest: Digest): DigestReference {
+	return { registry, repository, digest };
+}
+
+export function hasDigest(reference: Reference): reference is DigestReference {
+	return reference.digest !== undefined;
+}

@@ -1,0 +1,186 @@
+/** The distribution protocol as pure functions: what to ask, and what an answer means (distribution-spec v1.1). */
+import type { Digest } from '../oci/digest.ts';
+import { manifestAccept } from '../oci/media-type.ts';
+import {
+	formatReference,
+	formatRepository,
+	type DigestReference,
+	type Reference,
+	type Repository,
+} from '../oci/reference.ts';
+import type { Problem, ProblemCode } from './problem.ts';
+
+export interface RegistryRequest {
+	readonly method: 'GET' | 'HEAD';
+	/** from `/v2/` on; all parts were validated, so nothing needs escaping */
+	readonly path: string;
+	readonly headers: Readonly<Record<string, string>>;
+	readonly repository?: Repository;
+	/** what is asked for, as people write it; for messages */
+	readonly subject: string;
+}
+
+// Harbor behind nginx compresses manifests; a digest is of the bytes as sent, so ask for them plain.
+const plain = { 'accept-encoding': 'identity' };
+
+export function manifestRequest(
+	reference: Reference,
+	method: 'GET' | 'HEAD' = 'GET',
+): RegistryRequest {
+	return {
+		method,
+		path: `/v2/${reference.repository}/manifests/${reference.digest ?? reference.tag ?? 'latest'}`,
+		headers: { accept: manifestAccept, ...plain },
+		repository: reference,
+		subject: formatReference(reference),
+	};
+}
+
+export function blobRequest(
+	reference: DigestReference,
+	method: 'GET' | 'HEAD' = 'GET',
+): RegistryRequest {
+	return {
+		method,
+		path: `/v2/${reference.repository}/blobs/${reference.digest}`,
+		headers: { accept: '*/*', ...plain },
+		repository: reference,
+		subject: formatReference(reference),
+	};
+}
+
+export function tagsRequest(repository: Repository): RegistryRequest {
+	return {
+		method: 'GET',
+		path: `/v2/${repository.repository}/tags/list?n=1000`,
+		headers: { accept: 'application/json', ...plain },
+		repository,
+		subject: formatRepository(repository),
+	};
+}
+
+export function referrersRequest(subject: DigestReference): RegistryRequest {
+	return {
+		method: 'GET',
+		path: `/v2/${subject.repository}/referrers/${subject.digest}`,
+		headers: { accept: 'application/vnd.oci.image.index.v1+json', ...plain },
+		repository: subject,
+		subject: formatReference(subject),
+	};
+}
+
+export function repositoriesRequest(registry: string): RegistryRequest {
+	return {
+		method: 'GET',
+		path: '/v2/_catalog?n=1000',
+		headers: { accept: 'application/json', ...plain },
+		subject: registry,
+	};
+}
+
+/** The tag under which registries without the referrers API keep them (distribution-spec, "Referrers Tag Schema"). */
+export function referrersTag(digest: Digest): string {
+	const colon = digest.indexOf(':');
+	return `${digest.slice(0, colon).slice(0, 32)}-${digest.slice(colon + 1).slice(0, 64)}`;
+}
+
+export interface RegistryResponse {
+	readonly status: number;
+	readonly headers: Readonly<Record<string, string | undefined>>;
+	/** at most 64 KiB */
+	readonly body: string;
+}
+
+interface UpstreamError {
+	readonly code?: string;
+	readonly message?: string;
+}
+
+/** The first entry of `{errors:[{code,message}]}`; registries send anything, so nothing is taken for granted. */
+function upstreamError(body: string): UpstreamError {
+	try {
+		const { errors } = JSON.parse(body) as {
+			errors?: readonly { code?: unknown; message?: unknown }[];
+		};
+		const [first] = errors ?? [];
+		return {
+			...(typeof first?.code === 'string' && { code: first.code }),
+			...(typeof first?.message === 'string' && { message: first.message }),
+		};
+	} catch {
+		return {};
+	}
+}
+
+/** Retry-After in milliseconds: seconds, or a date held against `now`. Never more than a minute (§10.2.3 of RFC 9110). */
+export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+	if (header === undefined) return undefined;
+	const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
+	return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 60_000) : undefined;
+}
+
+function codeFor(
+	status: number,
+	upstream: string | undefined,
+	kind: 'manifest' | 'blob' | 'listing',
+): ProblemCode {
+	if (status === 401) return 'unauthorized';
+	if (status === 403) return 'denied';
+	if (status === 429 || upstream === 'TOOMANYREQUESTS') return 'rate-limited';
+	if (status === 404 || upstream === 'NAME_UNKNOWN' || upstream === 'MANIFEST_UNKNOWN') {
+		if (upstream === 'NAME_UNKNOWN' || kind === 'listing') return 'repository-unknown';
+		return kind === 'blob' ? 'blob-unknown' : 'manifest-unknown';
+	}
+	if (status === 408) return 'timeout';
+	if (status === 405 || status === 501 || upstream === 'UNSUPPORTED') return 'unsupported';
+	return 'registry-failure';
+}
+
+const sentences: Partial<Record<ProblemCode, (registry: string, subject: string) => string>> = {
+	unauthorized: (registry, subject) => `${registry} wants a login before it shows ${subject}.`,
+	denied: (registry, subject) => `${registry} does not let this account read ${subject}.`,
+	'rate-limited': (registry) => `${registry} takes no more requests for now.`,
+	'repository-unknown': (registry, subject) =>
+		`${registry} knows no repository for ${subject}. Many registries say the same of repositories they hide.`,
+	'manifest-unknown': (registry, subject) => `${registry} has no manifest ${subject}.`,
+	'blob-unknown': (registry, subject) => `${registry} has no blob ${subject}.`,
+};
+
+/**
+ * What a refusal means. A missing repository may be 404, 401 or 403, depending on the registry:
+ * the code follows the status, and the sentence says what else it can mean.
+ */
+export function problemFrom(
+	request: RegistryRequest,
+	registry: string,
+	response: RegistryResponse,
+	now: number,
+): Problem {
+	const { code: upstreamCode, message } = upstreamError(response.body);
+	const kind = request.path.includes('/manifests/')
+		? 'manifest'
+		: request.path.includes('/blobs/')
+			? 'blob'
+			: 'listing';
+	const code = codeFor(response.status, upstreamCode, kind);
+	const said = message ? ` It says: ${message.slice(0, 300)}` : '';
+	const sentence =
+		sentences[code]?.(registry, request.subject) ??
+		`${registry} answered ${response.status} to a request for ${request.subject}.${said}`;
+	const requestId =
+		response.headers['x-request-id'] ??
+		response.headers['x-ms-request-id'] ??
+		response.headers['x-amzn-requestid'];
+	const wait = retryAfterMs(response.headers['retry-after'], now);
+	return {
+		code,
+		origin: 'registry',
+		reason: sentence,
+		registry,
+		reference: request.subject,
+		status: response.status,
+		...(upstreamCode && { upstreamCode: upstreamCode.slice(0, 100) }),
+		...(requestId && { requestId: requestId.slice(0, 200) }),
+		...(wait !== undefined && { retryAfterMs: wait }),
+	};
+}

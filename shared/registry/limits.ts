@@ -1,0 +1,24 @@
+/** The most that is read of anything a stranger sends, in bytes unless the name says otherwise. */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const limits = {
+	/** Registries take 4 MiB; some existing manifests are larger. */
+	documentBytes: 8 * MiB,
+	errorBodyBytes: 64 * KiB,
+	tokenBytes: 128 * KiB,
+	listingPageBytes: 16 * MiB,
+	tagPages: 10_000,
+	referrerPages: 1_000,
+	redirects: 5,
+	indexDepth: 8,
+	/** One request of the page to the proxy. */
+	documentsPerRequest: 20_000,
+	apiBodyBytes: 8 * MiB,
+	/** A payload layer, compressed and unpacked. Genuine ones: 1 MiB and 9 MiB. */
+	payloadBytes: 64 * MiB,
+	payloadUnpackedBytes: 256 * MiB,
+	payloadRatio: 200,
+	payloadEntries: 20_000,
+} as const;

@@ -1,0 +1,140 @@
+/**
+ * The port: the one way to read from registries and to write to them.
+ * Bindings: over HTTP to the proxy, direct, the embedded store, a fake for tests; all of them pass
+ * the same contract (test/unit/registry/contract.ts).
+ *
+ * Everything is batched and streamed. A part that fails is a result with a problem, never a thrown
+ * error that takes the other parts with it. Methods that yield nothing but values throw `ProblemError`.
+ */
+import type { Digest } from '../oci/digest.ts';
+import type { Document } from '../oci/document.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import type { DigestReference, Reference, Repository } from '../oci/reference.ts';
+import type { Problem } from './problem.ts';
+
+export interface CallOptions {
+	readonly signal?: AbortSignal | undefined;
+}
+
+/** One document to read. Results carry the very same request object. */
+export interface DocumentRequest<R extends Reference = Reference> {
+	readonly reference: R;
+	/**
+	 * The registry whose content named this reference; absent where the user did.
+	 * Content may not lead to private addresses that the user did not name.
+	 */
+	readonly namedBy?: string | undefined;
+}
+
+export type DocumentResult<R extends Reference = Reference> =
+	| {
+			readonly ok: true;
+			readonly request: DocumentRequest<R>;
+			/** Held against its digest, on every side that it passed. */
+			readonly document: Document;
+			/** When it was last seen in that repository, in milliseconds since 1970. */
+			readonly checkedAt: number;
+	  }
+	| { readonly ok: false; readonly request: DocumentRequest<R>; readonly problem: Problem };
+
+export interface PresenceRequest extends DocumentRequest<DigestReference> {
+	readonly kind: 'manifest' | 'blob';
+}
+
+export type PresenceResult =
+	| {
+			readonly ok: true;
+			readonly request: PresenceRequest;
+			readonly present: boolean;
+			readonly checkedAt: number;
+	  }
+	| { readonly ok: false; readonly request: PresenceRequest; readonly problem: Problem };
+
+/** A blob on its way. Iterating fails at the end where size or digest are not as promised. */
+export interface BlobStream {
+	readonly sizeBytes: number | undefined;
+	readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface RegistryReader {
+	/** Manifests and indexes, by tag or digest, in the order in which they arrive. */
+	readManifests(
+		requests: readonly DocumentRequest[],
+		options?: CallOptions,
+	): AsyncIterable<DocumentResult>;
+	/** Image configs: small JSON documents that registries keep as blobs. */
+	readConfigs(
+		requests: readonly DocumentRequest<DigestReference>[],
+		options?: CallOptions,
+	): AsyncIterable<DocumentResult<DigestReference>>;
+	exists(
+		requests: readonly PresenceRequest[],
+		options?: CallOptions,
+	): AsyncIterable<PresenceResult>;
+	readBlob(request: DocumentRequest<DigestReference>, options?: CallOptions): Promise<BlobStream>;
+	/** All tags, all pages, in the registry's order. */
+	tags(repository: Repository, options?: CallOptions): AsyncIterable<string>;
+	referrers(subject: DigestReference, options?: CallOptions): AsyncIterable<Descriptor>;
+	repositories(registry: string, options?: CallOptions): AsyncIterable<string>;
+}
+
+export interface BlobCopy {
+	readonly to: DigestReference;
+	readonly sizeBytes: number;
+	/** Where the blob is known to be, best first; mounted from the first that shares `to`'s registry. */
+	readonly from: readonly Repository[];
+}
+
+export type BlobCopyEvent = { readonly copy: BlobCopy } & (
+	| { readonly state: 'copying'; readonly bytes: number }
+	| { readonly state: 'existed' | 'mounted' | 'copied' }
+	| { readonly state: 'failed'; readonly problem: Problem }
+);
+
+export interface BlobUpload {
+	readonly to: DigestReference;
+	readonly sizeBytes: number;
+	/** Called again where the upload has to start over. */
+	readonly content: () => AsyncIterable<Uint8Array>;
+}
+
+export type BlobUploadEvent = { readonly upload: BlobUpload } & (
+	| { readonly state: 'sending'; readonly bytes: number }
+	| { readonly state: 'existed' | 'sent' }
+	| { readonly state: 'failed'; readonly problem: Problem }
+);
+
+/** A manifest by digest: bytes that the caller has, or a copy from where it is. Never moves a tag. */
+export type ManifestPush = { readonly to: DigestReference; readonly mediaType: string } & (
+	{ readonly bytes: Uint8Array } | { readonly from: readonly Repository[] }
+);
+
+export type ManifestPushResult = { readonly push: ManifestPush } & (
+	{ readonly state: 'existed' | 'pushed' } | { readonly state: 'failed'; readonly problem: Problem }
+);
+
+/** A tag to set, only if it still points where the plan saw it. */
+export interface TagMove extends Repository {
+	readonly tag: string;
+	readonly digest: Digest;
+	readonly expect: Digest | 'absent';
+}
+
+export type TagMoveResult = { readonly move: TagMove } & (
+	| { readonly state: 'moved' | 'already-there' }
+	| { readonly state: 'conflict'; readonly found: Digest | 'absent' }
+	| { readonly state: 'failed'; readonly problem: Problem }
+);
+
+export interface RegistryWriter {
+	copyBlobs(copies: Iterable<BlobCopy>, options?: CallOptions): AsyncIterable<BlobCopyEvent>;
+	putBlobs(uploads: Iterable<BlobUpload>, options?: CallOptions): AsyncIterable<BlobUploadEvent>;
+	pushManifests(
+		pushes: Iterable<ManifestPush>,
+		options?: CallOptions,
+	): AsyncIterable<ManifestPushResult>;
+	/** In the order given, one after the other; stops at the first that does not succeed. */
+	moveTags(moves: Iterable<TagMove>, options?: CallOptions): AsyncIterable<TagMoveResult>;
+}
+
+export type Registries = RegistryReader & RegistryWriter;

@@ -80,8 +80,9 @@ export function readManifest(document: Document): ManifestContent {
 }
 
 function parseManifest({ mediaType, bytes }: Document): ManifestContent {
-	if (!isIndexType(mediaType) && !isImageManifestType(mediaType))
+	if (!isIndexType(mediaType) && !isImageManifestType(mediaType)) {
 		return { kind: 'other', mediaType };
+	}
 	const json = readJson(bytes);
 	if (typeof json === 'string') return malformed(json);
 	if ('manifests' in json && ('layers' in json || 'config' in json || 'fsLayers' in json)) {

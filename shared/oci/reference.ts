@@ -82,8 +82,9 @@ function refuse(reason: string): ParsedReference {
  */
 export function parseReference(text: string): ParsedReference {
 	const written = text.trim().replace(/^docker:\/\//, '');
-	if (written === '')
+	if (written === '') {
 		return refuse('There is nothing here yet. Type an image or release reference.');
+	}
 	if (/^[a-z]+:\/\//i.test(written)) {
 		return refuse(`“${written}” is a web address; a reference has no “https://” in front.`);
 	}

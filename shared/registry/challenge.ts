@@ -12,6 +12,8 @@ export type Challenge =
 
 const token = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
 const quoted = /"((?:[^"\\]|\\.)*)"/y;
+// Beyond the grammar: some servers send URLs without quotes.
+const unquoted = /[^\s,"]+/y;
 const skip = /[\s,]*/y;
 
 function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
@@ -42,7 +44,7 @@ function scan(header: string): RawChallenge[] {
 		}
 		at += equals[0].length;
 		const string = match(quoted, header, at);
-		const value = string ? string[1]?.replace(/\\(.)/g, '$1') : match(token, header, at)?.[0];
+		const value = string ? string[1]?.replace(/\\(.)/g, '$1') : match(unquoted, header, at)?.[0];
 		if (value === undefined) continue;
 		at += string ? string[0].length : value.length;
 		current.parameters.set(word.toLowerCase(), value);

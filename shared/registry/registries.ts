@@ -14,6 +14,8 @@ import type { Problem } from './problem.ts';
 
 export interface CallOptions {
 	readonly signal?: AbortSignal | undefined;
+	/** Ask the registry, also where a copy is kept. Bindings that keep nothing do so anyway. */
+	readonly fresh?: boolean | undefined;
 }
 
 /** One document to read. Results carry the very same request object. */

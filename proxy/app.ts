@@ -1,0 +1,81 @@
+/** The routes, and what stands in front of each. */
+import { Hono } from 'hono';
+import type { RegistryReader } from '../shared/registry/registries.ts';
+import { problemOf } from '../shared/registry/problem.ts';
+import { forbidStoring, setSecurityHeaders } from './guard/headers.ts';
+import { guardHost, loopbackHosts } from './guard/host.ts';
+import {
+	guardApi,
+	guardPages,
+	loopbackOrigins,
+	refuseBrowsers,
+	refusePreflights,
+} from './guard/origin.ts';
+import { requireToken } from './guard/token.ts';
+import { blobRoutes } from './routes/blob.ts';
+import { existsRoutes } from './routes/exists.ts';
+import { failure, refusal } from './routes/failure.ts';
+import { listingRoutes } from './routes/listings.ts';
+import { manifestRoutes } from './routes/manifests.ts';
+import { pageRoutes, type Pages } from './routes/pages.ts';
+import { registryRoutes, type DescribeRegistry } from './routes/registries.ts';
+import { sessionRoutes } from './routes/session.ts';
+import type { NodeEnv } from './server/node-request.ts';
+
+export interface AppOptions {
+	/** the port that is listened on; part of the allowed hosts and origins */
+	readonly port: number;
+	readonly token: string;
+	readonly version: string;
+	/** the reference of a release that is there to look at */
+	readonly demo?: string | undefined;
+	readonly reader: RegistryReader;
+	readonly describeRegistry: DescribeRegistry;
+	readonly pages: Pages;
+	/** the embedded registry, served on /v2/; its paths start there */
+	readonly store?: Hono | undefined;
+	/** origins beside the server's own, for development */
+	readonly moreOrigins?: readonly string[];
+	/** is told of defects: errors that are no `ProblemError` */
+	readonly onDefect?: (error: unknown) => void;
+}
+
+function createApi(options: AppOptions) {
+	const { reader, version, demo } = options;
+	return new Hono<NodeEnv>()
+		.use(
+			forbidStoring,
+			guardApi(loopbackOrigins(options.port, options.moreOrigins)),
+			requireToken(options.token),
+		)
+		.route('/', sessionRoutes({ version, ...(demo !== undefined && { demo }) }))
+		.route('/', registryRoutes(options.describeRegistry))
+		.route('/', manifestRoutes(reader))
+		.route('/', existsRoutes(reader))
+		.route('/', blobRoutes(reader))
+		.route('/', listingRoutes(reader))
+		.all('*', (c) => refusal(c, 404, 'The API has no such path.'));
+}
+
+/** The whole server as one function from request to response. */
+export function createApp(options: AppOptions) {
+	const { port, moreOrigins, pages, store = new Hono() } = options;
+	const app = new Hono<NodeEnv>()
+		.use(setSecurityHeaders, guardHost(loopbackHosts(port)), refusePreflights)
+		.route('/api', createApi(options))
+		.use('/v2/*', refuseBrowsers)
+		.route('/v2', store)
+		.all('/v2/*', (c) => c.notFound())
+		.use(guardPages(loopbackOrigins(port, moreOrigins)))
+		.route('/', pageRoutes(pages));
+	app.notFound((c) => c.text('There is nothing here.\n', 404));
+	app.onError((error, c) => {
+		const problem = problemOf(error);
+		if (problem.code === 'internal') options.onDefect?.(error);
+		return failure(c, problem);
+	});
+	return app;
+}
+
+/** For typed requests from the page. */
+export type AppType = ReturnType<typeof createApp>;

@@ -1,0 +1,95 @@
+/** Which command is meant, and with what. */
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import {
+	readRegistrySettings,
+	registryFlags,
+	type RegistrySettings,
+} from './registry-arguments.ts';
+import { UsageError } from './usage.ts';
+
+export type Command =
+	| { readonly name: 'help' | 'version' }
+	| { readonly name: 'serve' | 'open' | 'audit'; readonly rest: readonly string[] };
+
+export interface ServeArguments {
+	/** absent where the default will do */
+	readonly port?: number;
+	/** the folder of the embedded registry */
+	readonly store?: string;
+	readonly registries: RegistrySettings;
+	readonly openBrowser: boolean;
+}
+
+export interface OpenArguments extends ServeArguments {
+	readonly link: string;
+}
+
+/** `serve` may be left out. @throws UsageError */
+export function chooseCommand(argv: readonly string[]): Command {
+	const [first, ...rest] = argv;
+	if (first === undefined) return { name: 'serve', rest };
+	if (first === 'help' || argv.includes('--help') || argv.includes('-h')) {
+		return first === 'audit' ? { name: 'audit', rest } : { name: 'help' };
+	}
+	if (first === '--version' || first === '-v') return { name: 'version' };
+	if (first === 'serve' || first === 'open' || first === 'audit') return { name: first, rest };
+	if (first.startsWith('-')) return { name: 'serve', rest: argv };
+	throw new UsageError(`There is no command “${first}”.`);
+}
+
+/** `parseArgs`, with its complaints as usage errors. @throws UsageError */
+export function parseFlags<T extends ParseArgsConfig>(config: T) {
+	try {
+		return parseArgs(config);
+	} catch (error) {
+		if (!(error instanceof Error)) throw error;
+		// Node explains at length how to pass positionals; the first sentence says what is wrong.
+		const [sentence = error.message] = error.message.split(/\. |\n/);
+		throw new UsageError(`${sentence.replace(/\.$/, '')}.`, { cause: error });
+	}
+}
+
+function readPort(text: string): number {
+	const port = /^\d{1,5}$/.test(text) ? Number(text) : Infinity;
+	if (port > 65_535) throw new UsageError(`“${text}” after --port is not a port.`);
+	return port;
+}
+
+const serveFlags = {
+	port: { type: 'string' },
+	store: { type: 'string' },
+	'no-open': { type: 'boolean' },
+	...registryFlags,
+} as const;
+
+function parseServeFlags(args: readonly string[]) {
+	const { values, positionals } = parseFlags({
+		args: [...args],
+		options: serveFlags,
+		allowPositionals: true,
+	});
+	const read: ServeArguments = {
+		...(values.port !== undefined && { port: readPort(values.port) }),
+		...(values.store !== undefined && { store: values.store }),
+		registries: readRegistrySettings(values),
+		openBrowser: values['no-open'] !== true,
+	};
+	return { read, positionals };
+}
+
+/** @throws UsageError */
+export function readServeArguments(args: readonly string[]): ServeArguments {
+	const { read, positionals } = parseServeFlags(args);
+	const [extra] = positionals;
+	if (extra !== undefined) throw new UsageError(`“serve” does not take “${extra}”.`);
+	return read;
+}
+
+/** @throws UsageError */
+export function readOpenArguments(args: readonly string[]): OpenArguments {
+	const { read, positionals } = parseServeFlags(args);
+	const [link, extra] = positionals;
+	if (link === undefined) throw new UsageError('“open” needs a link or a reference.');
+	if (extra !== undefined) throw new UsageError(`“open” takes one link; “${extra}” is one more.`);
+	return { ...read, link };
+}

@@ -1,0 +1,70 @@
+/** `espalier open LINK`: shows a link in this user's own server, wherever it was made. */
+import { parseEntry } from '../../shared/link/entry.ts';
+import { formatRoute } from '../../shared/link/route.ts';
+import { formatReference, parseReference } from '../../shared/oci/reference.ts';
+import { loopbackNames } from '../guard/host.ts';
+import { dataDirectory, ownSurroundings } from '../server/data-directory.ts';
+import { defaultPort, homeRoute, localOrigin, pageUrl } from '../server/page-url.ts';
+import { findServer } from '../server/running-server.ts';
+import type { OpenArguments } from './arguments.ts';
+import { announce, serve, type ServeContext } from './serve.ts';
+import { UsageError } from './usage.ts';
+
+export interface Link {
+	/** the route, such as `#/release?ref=…` */
+	readonly to: string;
+	/** of the server for which the link was made */
+	readonly port?: number;
+}
+
+/** A route, or an entry with somebody's token: the token is of no use elsewhere and is dropped. */
+function routeOf(fragment: string): string {
+	const entry = parseEntry(fragment);
+	if (entry) return entry.to;
+	if (fragment === '' || fragment === '#') return homeRoute;
+	if (fragment.startsWith('#/')) return fragment;
+	throw new UsageError(`“${fragment}” is not a view of the page.`);
+}
+
+function readPageLink(text: string): Link {
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (
+		url?.protocol !== 'http:' ||
+		!loopbackNames.includes(url.hostname) ||
+		url.username !== '' ||
+		url.password !== '' ||
+		url.pathname !== '/'
+	) {
+		throw new UsageError(
+			`“${text}” is not a link to this page; such links begin with “http://localhost:${defaultPort}/#/”.`,
+		);
+	}
+	return { to: routeOf(url.hash), port: url.port === '' ? 80 : Number(url.port) };
+}
+
+/**
+ * Reads a link of the page, its fragment alone, or a plain reference.
+ * @throws UsageError
+ */
+export function readLink(text: string): Link {
+	if (text.startsWith('#')) return { to: routeOf(text) };
+	if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && !text.startsWith('docker://')) {
+		return readPageLink(text);
+	}
+	const parsed = parseReference(text);
+	if (!parsed.ok) throw new UsageError(parsed.reason);
+	return {
+		to: formatRoute({ view: 'release', params: { ref: formatReference(parsed.reference) } }),
+	};
+}
+
+/** Opens the link in a running server, else in one that it starts and keeps in the foreground. */
+export async function open(args: OpenArguments, context: ServeContext): Promise<number> {
+	const link = readLink(args.link);
+	const port = args.port ?? link.port ?? defaultPort;
+	const running = await findServer(dataDirectory(ownSurroundings()), port);
+	if (!running) return serve({ ...args, port }, context, link.to);
+	const url = pageUrl(localOrigin(running.port), running.token, link.to);
+	announce(context, 'Open:', url, args.openBrowser);
+	return 0;
+}

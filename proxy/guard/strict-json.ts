@@ -1,0 +1,103 @@
+/** D6: reads the JSON body of a request, and takes no more and nothing else than was agreed. */
+import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type * as z from 'zod';
+import { limits } from '../../shared/registry/limits.ts';
+import type { ProblemCode } from '../../shared/registry/problem.ts';
+import { refusal } from '../routes/failure.ts';
+import { judgeJsonShape } from './json-shape.ts';
+
+const deepest = 64;
+const patienceMs = 30_000;
+
+export type StrictJson<T> =
+	{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly response: Response };
+
+interface Refused {
+	readonly status: ContentfulStatusCode;
+	readonly reason: string;
+	readonly code?: ProblemCode;
+}
+
+const tooLarge: Refused = {
+	status: 413,
+	reason: `The body is larger than ${limits.apiBodyBytes} bytes.`,
+	code: 'too-large',
+};
+const tooSlow: Refused = {
+	status: 408,
+	reason: `The body did not arrive within ${patienceMs / 1000} seconds.`,
+	code: 'timeout',
+};
+
+function judgeHeaders(request: Request): Refused | undefined {
+	if (request.headers.get('content-type') !== 'application/json') {
+		return { status: 415, reason: 'The Content-Type must be application/json and nothing more.' };
+	}
+	if (request.headers.has('content-encoding')) {
+		return { status: 415, reason: 'The body must not be compressed.' };
+	}
+	if (Number(request.headers.get('content-length') ?? 0) > limits.apiBodyBytes) return tooLarge;
+	return undefined;
+}
+
+/** Counts while it reads: a body without a length ends at the limit too. */
+async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array | Refused> {
+	const reader = body.getReader();
+	const chunks: Uint8Array[] = [];
+	let seen = 0;
+	const patience = AbortSignal.timeout(patienceMs);
+	const giveUp = () => {
+		reader.cancel().catch(() => undefined);
+	};
+	patience.addEventListener('abort', giveUp);
+	try {
+		for (let part = await reader.read(); !part.done; part = await reader.read()) {
+			seen += part.value.length;
+			if (seen > limits.apiBodyBytes) {
+				giveUp();
+				return tooLarge;
+			}
+			chunks.push(part.value);
+		}
+	} finally {
+		patience.removeEventListener('abort', giveUp);
+	}
+	return patience.aborted ? tooSlow : Buffer.concat(chunks);
+}
+
+function parse(bytes: Uint8Array): { readonly value: unknown } | Refused {
+	try {
+		const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+		const reason = judgeJsonShape(text, deepest);
+		if (reason !== undefined) return { status: 400, reason };
+		return { value: JSON.parse(text) };
+	} catch {
+		return { status: 400, reason: 'The body is not JSON in UTF-8.' };
+	}
+}
+
+function describeIssue({ issues: [issue] }: z.ZodError): string {
+	const place = issue?.path.join('.') ?? '';
+	const what = `${place || 'at the top'}: ${issue?.message ?? 'invalid'}`;
+	return `The body is not as agreed (${what.slice(0, 300)}).`;
+}
+
+async function readValue(request: Request): Promise<{ readonly value: unknown } | Refused> {
+	const refused = judgeHeaders(request);
+	if (refused) return refused;
+	const bytes = request.body ? await readBounded(request.body) : new Uint8Array();
+	return bytes instanceof Uint8Array ? parse(bytes) : bytes;
+}
+
+/** The body of this request, held against its schema; otherwise the answer that says what is wrong with it. */
+export async function readStrictJson<T>(c: Context, schema: z.ZodType<T>): Promise<StrictJson<T>> {
+	const read = await readValue(c.req.raw);
+	if (!('value' in read)) {
+		return { ok: false, response: refusal(c, read.status, read.reason, read.code) };
+	}
+	const parsed = schema.safeParse(read.value);
+	return parsed.success
+		? { ok: true, value: parsed.data }
+		: { ok: false, response: refusal(c, 400, describeIssue(parsed.error)) };
+}

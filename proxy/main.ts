@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+/** The program: reads which command is meant, and loads only what that needs. */
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chooseCommand, readOpenArguments, readServeArguments } from './cli/arguments.ts';
+import type { ServeContext } from './cli/serve.ts';
+import { usage, UsageError, usageHint } from './cli/usage.ts';
+
+/** The built page lies beside the built program; from the sources it is in dist. */
+function pagesFolder(): string {
+	const here = dirname(fileURLToPath(import.meta.url));
+	return import.meta.url.endsWith('.ts') ? join(here, '../dist/web') : join(here, '../web');
+}
+
+/** The first signal asks the server to finish; a second one ends it where it is. */
+function serveContext(): ServeContext {
+	const stop = new AbortController();
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.once(signal, () => {
+			stop.abort();
+		});
+	}
+	const { stdout, stderr } = process;
+	return { stdout, stderr, pagesFolder: pagesFolder(), until: stop.signal };
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+	const command = chooseCommand(argv);
+	switch (command.name) {
+		case 'help':
+			process.stdout.write(usage);
+			return 0;
+		case 'version': {
+			const { version } = await import('./server/version.ts');
+			process.stdout.write(`${version}\n`);
+			return 0;
+		}
+		case 'audit': {
+			const { audit } = await import('./cli/audit.ts');
+			return audit([...command.rest], process);
+		}
+		case 'serve': {
+			const { serve } = await import('./cli/serve.ts');
+			return serve(readServeArguments(command.rest), serveContext());
+		}
+		case 'open': {
+			const { open } = await import('./cli/open.ts');
+			return open(readOpenArguments(command.rest), serveContext());
+		}
+		default:
+			return command satisfies never;
+	}
+}
+
+try {
+	process.exitCode = await run(process.argv.slice(2));
+} catch (error) {
+	const message = error instanceof Error ? error.message : String(error);
+	process.stderr.write(`${message}${error instanceof UsageError ? ` ${usageHint}` : ''}\n`);
+	process.exitCode = 1;
+}

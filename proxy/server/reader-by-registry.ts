@@ -1,0 +1,83 @@
+/** One reader over two: the embedded registry by its reserved name, all others over the network. */
+import { storeRegistry, type Reference, type Repository } from '../../shared/oci/reference.ts';
+import type { RegistryReader } from '../../shared/registry/registries.ts';
+
+interface Arrival<T> {
+	readonly iterator: AsyncIterator<T>;
+	readonly result: IteratorResult<T>;
+}
+
+async function take<T>(iterator: AsyncIterator<T>): Promise<Arrival<T>> {
+	return { iterator, result: await iterator.next() };
+}
+
+/** What several sources yield, in the order in which it arrives. */
+async function* merge<T>(sources: readonly AsyncIterable<T>[]): AsyncGenerator<T> {
+	const iterators = sources.map((source) => source[Symbol.asyncIterator]());
+	const next = new Map(iterators.map((iterator) => [iterator, take(iterator)]));
+	try {
+		while (next.size > 0) {
+			const { iterator, result } = await Promise.race(next.values());
+			if (result.done) {
+				next.delete(iterator);
+				continue;
+			}
+			next.set(iterator, take(iterator));
+			yield result.value;
+		}
+	} finally {
+		for (const [iterator, arrival] of next) {
+			arrival.catch(() => undefined);
+			iterator.return?.().catch(() => undefined);
+		}
+	}
+}
+
+function isInStore({ reference }: { readonly reference: Reference }): boolean {
+	return reference.registry === storeRegistry;
+}
+
+/** Sends each part of a batch to the reader that it is for. */
+function split<Q extends { readonly reference: Reference }, R>(
+	requests: readonly Q[],
+	fromStore: (requests: readonly Q[]) => AsyncIterable<R>,
+	fromNetwork: (requests: readonly Q[]) => AsyncIterable<R>,
+): AsyncIterable<R> {
+	const inStore = requests.filter(isInStore);
+	if (inStore.length === 0) return fromNetwork(requests);
+	if (inStore.length === requests.length) return fromStore(requests);
+	return merge([
+		fromStore(inStore),
+		fromNetwork(requests.filter((request) => !isInStore(request))),
+	]);
+}
+
+/** Joins the embedded registry and the network into one port. */
+export function readByRegistry(store: RegistryReader, network: RegistryReader): RegistryReader {
+	const readerOf = ({ registry }: Pick<Repository, 'registry'>) =>
+		registry === storeRegistry ? store : network;
+	return {
+		readManifests: (requests, options) =>
+			split(
+				requests,
+				(part) => store.readManifests(part, options),
+				(part) => network.readManifests(part, options),
+			),
+		readConfigs: (requests, options) =>
+			split(
+				requests,
+				(part) => store.readConfigs(part, options),
+				(part) => network.readConfigs(part, options),
+			),
+		exists: (requests, options) =>
+			split(
+				requests,
+				(part) => store.exists(part, options),
+				(part) => network.exists(part, options),
+			),
+		readBlob: (request, options) => readerOf(request.reference).readBlob(request, options),
+		tags: (repository, options) => readerOf(repository).tags(repository, options),
+		referrers: (subject, options) => readerOf(subject).referrers(subject, options),
+		repositories: (registry, options) => readerOf({ registry }).repositories(registry, options),
+	};
+}

@@ -1,0 +1,59 @@
+/** What a server reads from: the registries of the world, and the embedded one. */
+import type { Hono } from 'hono';
+import { storeRegistry } from '../../shared/oci/reference.ts';
+import type { RegistryReader } from '../../shared/registry/registries.ts';
+import type { RegistrySettings } from '../cli/registry-arguments.ts';
+import type { DescribeRegistry } from '../routes/registries.ts';
+import { demoReference } from '../demo/demo-release.ts';
+import { createStoreRoutes } from '../store/routes.ts';
+import { StoreReader } from '../store/store-reader.ts';
+import type { CredentialSource } from '../upstream/credentials/credential.ts';
+import { DirectReader } from '../upstream/direct-reader.ts';
+import { endpointOf } from '../upstream/endpoint.ts';
+import { openStore, ownCredentials, type ReaderOptions } from './reader.ts';
+import { readByRegistry } from './reader-by-registry.ts';
+
+export interface OpenedRegistries {
+	readonly reader: RegistryReader;
+	readonly describeRegistry: DescribeRegistry;
+	/** the embedded registry's own protocol, to be mounted on `/v2` */
+	readonly store: Hono;
+	/** the reference of a release that is there to look at */
+	readonly demo?: string;
+	close(): Promise<void>;
+}
+
+function describeBy(
+	{ plainHttp }: RegistrySettings,
+	credentials: CredentialSource,
+): DescribeRegistry {
+	return async (repository) => {
+		const { registry } = repository;
+		if (registry === storeRegistry) {
+			return { registry, transport: 'store', credential: { registry, kind: 'none' } };
+		}
+		const transport = endpointOf(registry, plainHttp).plainHttp ? 'http' : 'https';
+		return { registry, transport, credential: await credentials.describe(repository) };
+	};
+}
+
+/**
+ * Opens the embedded registry, and what leads to all others.
+ * @param token with which registry clients may write to the embedded one
+ */
+export async function openRegistries(
+	options: ReaderOptions,
+	token: string,
+): Promise<OpenedRegistries> {
+	const { registries } = options;
+	const store = await openStore(options);
+	const credentials = ownCredentials();
+	const network = new DirectReader({ ...registries, credentials });
+	return {
+		reader: readByRegistry(new StoreReader(store), network),
+		describeRegistry: describeBy(registries, credentials),
+		store: createStoreRoutes(store, { token }),
+		demo: demoReference,
+		close: () => network.close(),
+	};
+}

@@ -1,0 +1,68 @@
+/** Writing so that after a crash a file is there whole, or not at all. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { StoreError } from './store-error.ts';
+
+/** Makes the names in a folder outlive a power failure. */
+export async function syncFolder(folder: string): Promise<void> {
+	const handle = await open(folder, 'r');
+	try {
+		await handle.sync();
+	} finally {
+		await handle.close();
+	}
+}
+
+/** Makes a folder and those above it, each of them durable. */
+export async function makeFolder(folder: string): Promise<void> {
+	const first = await mkdir(folder, { recursive: true });
+	if (first === undefined) return;
+	for (let made = folder; ; made = dirname(made)) {
+		await syncFolder(dirname(made));
+		if (made === first) return;
+	}
+}
+
+/**
+ * The same for a folder of the store, which must be where its path says.
+ * @throws StoreError `layoutDamaged` where a symbolic link leads elsewhere
+ */
+export async function makeOwnFolder(folder: string): Promise<void> {
+	await makeFolder(folder);
+	if ((await realpath(folder)) === folder) return;
+	throw new StoreError('layoutDamaged', `A symbolic link leads out of the store at ${folder}.`);
+}
+
+/** Gives a file whose content is already on disk its name, replacing what was there. */
+export async function moveDurably(from: string, to: string): Promise<void> {
+	await rename(from, to);
+	await syncFolder(dirname(to));
+}
+
+/**
+ * Writes a file under a temporary name in `scratch`, which must be on the same file system, and moves it.
+ * @param beforeMove runs when all is on disk and nothing is visible yet; throwing there leaves things as they were
+ */
+export async function writeDurably(
+	target: string,
+	bytes: Uint8Array,
+	scratch: string,
+	beforeMove?: () => Promise<void>,
+): Promise<void> {
+	const temporary = join(scratch, `${randomUUID()}.tmp`);
+	try {
+		const handle = await open(temporary, 'wx', 0o644);
+		try {
+			await handle.writeFile(bytes);
+			await handle.sync();
+		} finally {
+			await handle.close();
+		}
+		await beforeMove?.();
+		await moveDurably(temporary, target);
+	} catch (error) {
+		await rm(temporary, { force: true });
+		throw error;
+	}
+}

@@ -1,0 +1,139 @@
+/**
+ * One writer at a time on one folder, across processes: a file made with O_EXCL.
+ * It is held for the few milliseconds of one read-modify-write, so waiting is polling.
+ */
+import { randomUUID } from 'node:crypto';
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import * as z from 'zod';
+import { StoreError, isAbsent, systemCode } from './store-error.ts';
+
+const ownerSchema = z.object({ id: z.string(), pid: z.number().int(), host: z.string() });
+
+export interface LockOptions {
+	/** A lock older than this is taken over whoever holds it; its holder notices before it commits. */
+	readonly staleAfterMs?: number;
+	/** How long to wait for the lock before giving up. */
+	readonly patienceMs?: number;
+}
+
+export interface HeldLock {
+	/** @throws StoreError `locked` where another process took the lock over meanwhile */
+	readonly confirm: () => Promise<void>;
+}
+
+const defaultStaleAfterMs = 30_000;
+const defaultPatienceMs = 60_000;
+
+interface FoundLock {
+	/** identifies this very lock: its content, or its age where it cannot be read */
+	readonly identity: string;
+	readonly ageMs: number;
+	readonly owner: z.infer<typeof ownerSchema> | undefined;
+}
+
+function parseOwner(text: string): FoundLock['owner'] {
+	try {
+		return ownerSchema.safeParse(JSON.parse(text)).data;
+	} catch {
+		return undefined;
+	}
+}
+
+async function inspect(path: string): Promise<FoundLock | undefined> {
+	try {
+		const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
+		return { identity: `${mtimeMs} ${text}`, ageMs: Date.now() - mtimeMs, owner: parseOwner(text) };
+	} catch (error) {
+		if (isAbsent(error)) return undefined;
+		throw error;
+	}
+}
+
+function isAlive(pid: number): boolean {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return systemCode(error) !== 'ESRCH';
+	}
+}
+
+function isStale({ owner, ageMs }: FoundLock, staleAfterMs: number): boolean {
+	if (ageMs > staleAfterMs) return true;
+	return owner !== undefined && owner.host === hostname() && !isAlive(owner.pid);
+}
+
+/**
+ * Removes a lock whose owner is gone. Of several processes that judged the same lock, the one that
+ * makes the marker removes it, after looking again: a lock taken since is never removed.
+ */
+async function breakLock(path: string, found: FoundLock, staleAfterMs: number): Promise<void> {
+	const marker = `${path}.break`;
+	try {
+		await writeFile(marker, '', { flag: 'wx' });
+	} catch (error) {
+		if (systemCode(error) !== 'EEXIST') throw error;
+		const left = await inspect(marker);
+		if (left && left.ageMs > staleAfterMs) await rm(marker, { force: true });
+		return;
+	}
+	try {
+		const now = await inspect(path);
+		if (now?.identity === found.identity) await rm(path, { force: true });
+	} finally {
+		await rm(marker, { force: true });
+	}
+}
+
+async function tryCreate(path: string, content: string): Promise<boolean> {
+	try {
+		const handle = await open(path, 'wx', 0o644);
+		try {
+			await handle.writeFile(content);
+		} finally {
+			await handle.close();
+		}
+		return true;
+	} catch (error) {
+		if (systemCode(error) === 'EEXIST') return false;
+		throw error;
+	}
+}
+
+async function acquire(path: string, content: string, options: LockOptions): Promise<void> {
+	const staleAfterMs = options.staleAfterMs ?? defaultStaleAfterMs;
+	const givenUpAt = performance.now() + (options.patienceMs ?? defaultPatienceMs);
+	for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+		if (await tryCreate(path, content)) return;
+		const found = await inspect(path);
+		if (found && isStale(found, staleAfterMs)) await breakLock(path, found, staleAfterMs);
+		else if (performance.now() > givenUpAt) {
+			throw new StoreError('locked', `Another process holds the lock ${path}.`);
+		}
+		await wait(pauseMs * (0.5 + Math.random()));
+	}
+}
+
+/**
+ * Runs `action` while no other process or instance does so with the same lock file.
+ * @throws StoreError `locked` where the lock does not come free in time
+ */
+export async function withLock<T>(
+	path: string,
+	action: (lock: HeldLock) => Promise<T>,
+	options: LockOptions = {},
+): Promise<T> {
+	const content = JSON.stringify({ id: randomUUID(), pid: process.pid, host: hostname() });
+	const isOurs = async () => (await readFile(path, 'utf8').catch(() => '')) === content;
+	const confirm = async () => {
+		if (!(await isOurs())) throw new StoreError('locked', `The lock ${path} was taken over.`);
+	};
+	await acquire(path, content, options);
+	try {
+		return await action({ confirm });
+	} finally {
+		if (await isOurs()) await rm(path, { force: true });
+	}
+}

@@ -1,0 +1,357 @@
+/** The reading half of the port, straight to the registries: the one place where their answers become documents. */
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import { isDigest, isDigestSyntax } from '../../shared/oci/digest.ts';
+import type { Document } from '../../shared/oci/document.ts';
+import { descriptorSchema, type Descriptor } from '../../shared/oci/manifest.ts';
+import { bareMediaType } from '../../shared/oci/media-type.ts';
+import {
+	isRepositoryName,
+	isTag,
+	storeRegistry,
+	type DigestReference,
+	type Reference,
+	type Repository,
+} from '../../shared/oci/reference.ts';
+import {
+	blobRequest,
+	manifestRequest,
+	referrersRequest,
+	referrersTag,
+	repositoriesRequest,
+	tagsRequest,
+	type RegistryRequest,
+} from '../../shared/registry/distribution.ts';
+import type { HashBytes } from '../../shared/registry/hashing.ts';
+import { limits } from '../../shared/registry/limits.ts';
+import { ProblemError, problemOf, saysAbsent } from '../../shared/registry/problem.ts';
+import type {
+	BlobStream,
+	CallOptions,
+	DocumentRequest,
+	DocumentResult,
+	PresenceRequest,
+	PresenceResult,
+	RegistryReader,
+} from '../../shared/registry/registries.ts';
+import { verifyDocument } from '../../shared/registry/verify.ts';
+import { Agents, type Resolve, type Timeouts } from './agents.ts';
+import { arrivals } from './arrivals.ts';
+import { statedSize, verifiedChunks } from './blob-stream.ts';
+import { isUsable, type CredentialSource } from './credentials/credential.ts';
+import { EgressPolicy } from './egress.ts';
+import { abortReason } from './exchange.ts';
+import { listingPages } from './listing.ts';
+import type { TrustedRealm } from './realm.ts';
+import { RegistryClient, type Call } from './registry-client.ts';
+import { realPace, type Pace } from './retry.ts';
+import { Tokens } from './tokens.ts';
+import type { WidthOptions } from './width.ts';
+
+export interface DirectReaderOptions {
+	/** registries without TLS, as `HOST` (any port) or `HOST:PORT`; loopback ones need not be named */
+	readonly plainHttp: readonly string[];
+	/** authorities beside the system's, PEM text by `HOST` or `HOST:PORT` */
+	readonly authorities: ReadonlyMap<string, string>;
+	readonly trustedRealms: readonly TrustedRealm[];
+	readonly credentials: CredentialSource;
+	readonly pace?: Pace;
+	readonly resolve?: Resolve;
+	readonly timeouts?: Timeouts;
+	readonly width?: WidthOptions;
+	/** Ends everything, as `close` does. */
+	readonly signal?: AbortSignal;
+}
+
+const hashBytes: HashBytes = (algorithm, bytes) => {
+	const digest = `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+	if (!isDigest(digest)) throw new RangeError(`no hash of ${algorithm}`);
+	return digest;
+};
+
+const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
+const catalogSchema = z.looseObject({ repositories: z.array(z.string()).nullish() });
+const referrersSchema = z.looseObject({ manifests: z.array(z.unknown()) });
+
+/** Statuses by which registries say that they have no referrers API; any other means that it failed. */
+const withoutReferrersApi: ReadonlySet<number> = new Set([400, 404, 405, 406]);
+/** Statuses by which registries say that they answer GET only. */
+const withoutHead: ReadonlySet<number> = new Set([400, 403, 405, 501]);
+
+function storeIsElsewhere(registry: string): void {
+	if (registry !== storeRegistry) return;
+	throw new ProblemError({
+		code: 'unsupported',
+		origin: 'proxy',
+		reason: 'The embedded registry is not read over the network.',
+		registry,
+	});
+}
+
+function readJson<S extends z.ZodType>(schema: S, bytes: Uint8Array, call: Call): z.output<S> {
+	try {
+		return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+	} catch (cause) {
+		const { registry } = call;
+		const reason = `${registry} answered with something that is no listing.`;
+		throw new ProblemError({ code: 'malformed', origin: 'content', reason, registry }, { cause });
+	}
+}
+
+/** Entries whose digest cannot be verified are left out: nothing could be read through them. */
+function descriptorsOf(manifests: readonly unknown[], call: Call): Descriptor[] {
+	return manifests.flatMap((entry) => {
+		const parsed = descriptorSchema.safeParse(entry);
+		if (parsed.success) return [parsed.data];
+		const digest = z.object({ digest: z.string() }).safeParse(entry).data?.digest ?? '';
+		if (isDigestSyntax(digest) && !isDigest(digest)) return [];
+		const { registry } = call;
+		const reason = `${registry} lists a referrer that is no descriptor.`;
+		throw new ProblemError({ code: 'malformed', origin: 'content', reason, registry });
+	});
+}
+
+export class DirectReader implements RegistryReader {
+	readonly #agents: Agents;
+	readonly #client: RegistryClient;
+	readonly #pace: Pace;
+	/** Documents on their way, by what was asked for. */
+	readonly #flights = new Map<string, Promise<Document>>();
+
+	constructor(options: DirectReaderOptions) {
+		const { plainHttp, authorities, trustedRealms, credentials, width } = options;
+		const { resolve, timeouts } = options;
+		this.#pace = options.pace ?? realPace;
+		this.#agents = new Agents({
+			authorities,
+			...(resolve && { resolve }),
+			...(timeouts && { timeouts }),
+		});
+		const egress = new EgressPolicy({
+			plainHttp,
+			authorities: authorities.keys(),
+			trustedRealms,
+			hasCredential: async (registry, repository) =>
+				isUsable(await credentials.find({ registry, repository })),
+		});
+		const shared = { agents: this.#agents, egress };
+		const tokens = new Tokens({ ...shared, trustedRealms, clock: this.#pace.clock });
+		this.#client = new RegistryClient({
+			...shared,
+			plainHttp,
+			credentials,
+			tokens,
+			pace: this.#pace,
+			width,
+		});
+		options.signal?.addEventListener('abort', () => void this.close(), { once: true });
+	}
+
+	/** Ends all connections. */
+	close(): Promise<void> {
+		return this.#agents.close();
+	}
+
+	readManifests(
+		requests: readonly DocumentRequest[],
+		options: CallOptions = {},
+	): AsyncIterable<DocumentResult> {
+		return this.#documents(requests, manifestRequest, options);
+	}
+
+	readConfigs(
+		requests: readonly DocumentRequest<DigestReference>[],
+		options: CallOptions = {},
+	): AsyncIterable<DocumentResult<DigestReference>> {
+		return this.#documents(requests, blobRequest, options);
+	}
+
+	exists(
+		requests: readonly PresenceRequest[],
+		options: CallOptions = {},
+	): AsyncIterable<PresenceResult> {
+		return arrivals<PresenceRequest, PresenceResult>(requests, {
+			signal: options.signal,
+			groupOf: ({ reference }) => reference.registry,
+			run: async (request, signal) => {
+				try {
+					const present = await this.#isPresent(request, signal);
+					return { ok: true, request, present, checkedAt: this.#pace.clock() };
+				} catch (error) {
+					if (signal.aborted) throw error;
+					return { ok: false, request, problem: problemOf(error) };
+				}
+			},
+		});
+	}
+
+	async readBlob(
+		{ reference, namedBy }: DocumentRequest<DigestReference>,
+		{ signal }: CallOptions = {},
+	): Promise<BlobStream> {
+		storeIsElsewhere(reference.registry);
+		const call = { registry: reference.registry, namedBy, signal, capBytes: 0 };
+		const request = blobRequest(reference);
+		const answer = await this.#client.stream(request, call);
+		if (answer.status !== 200) {
+			const capBytes = limits.errorBodyBytes;
+			answer.body.destroy();
+			throw await this.#client.refusal(
+				request,
+				{ ...call, capBytes },
+				{
+					...answer,
+					bytes: new Uint8Array(),
+				},
+			);
+		}
+		const endpoint = this.#client.endpoint(reference.registry);
+		return {
+			sizeBytes: statedSize(answer.headers['content-length']),
+			chunks: verifiedChunks(answer, reference, endpoint, signal),
+		};
+	}
+
+	async *tags(repository: Repository, { signal }: CallOptions = {}): AsyncGenerator<string> {
+		const { registry } = repository;
+		storeIsElsewhere(registry);
+		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
+		const request = tagsRequest(repository);
+		for await (const { bytes } of listingPages(this.#client, request, call, limits.tagPages)) {
+			// Names outside the grammar could never be asked for.
+			yield* (readJson(tagsSchema, bytes, call).tags ?? []).filter(isTag);
+		}
+	}
+
+	async *repositories(registry: string, { signal }: CallOptions = {}): AsyncGenerator<string> {
+		storeIsElsewhere(registry);
+		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
+		const request = repositoriesRequest(registry);
+		for await (const { bytes } of listingPages(this.#client, request, call, limits.tagPages)) {
+			yield* (readJson(catalogSchema, bytes, call).repositories ?? []).filter(isRepositoryName);
+		}
+	}
+
+	async *referrers(
+		subject: DigestReference,
+		{ signal }: CallOptions = {},
+	): AsyncGenerator<Descriptor> {
+		const { registry } = subject;
+		storeIsElsewhere(registry);
+		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
+		const request = referrersRequest(subject);
+		const pages = listingPages(this.#client, request, call, limits.referrerPages);
+		let first = true;
+		try {
+			for await (const { bytes } of pages) {
+				first = false;
+				yield* descriptorsOf(readJson(referrersSchema, bytes, call).manifests, call);
+			}
+		} catch (error) {
+			const status = error instanceof ProblemError ? error.problem.status : undefined;
+			if (!first || status === undefined || !withoutReferrersApi.has(status)) throw error;
+			yield* await this.#taggedReferrers(subject, call);
+		}
+	}
+
+	/** Referrers under the tag that stands in for the API; a missing tag means that there are none. */
+	async #taggedReferrers(subject: DigestReference, call: Call): Promise<Descriptor[]> {
+		const { registry, repository } = subject;
+		const reference: Reference = { registry, repository, tag: referrersTag(subject.digest) };
+		try {
+			const { bytes } = await this.#read({ reference }, manifestRequest, call.signal);
+			return descriptorsOf(readJson(referrersSchema, bytes, call).manifests, call);
+		} catch (error) {
+			if (error instanceof ProblemError && saysAbsent(error.problem)) return [];
+			throw error;
+		}
+	}
+
+	#documents<R extends Reference>(
+		requests: readonly DocumentRequest<R>[],
+		toRequest: (reference: R) => RegistryRequest,
+		{ signal: outer }: CallOptions,
+	): AsyncIterable<DocumentResult<R>> {
+		return arrivals<DocumentRequest<R>, DocumentResult<R>>(requests, {
+			signal: outer,
+			groupOf: ({ reference }) => reference.registry,
+			run: async (request, signal) => {
+				try {
+					const document = await this.#shared(request, toRequest, signal);
+					return { ok: true, request, document, checkedAt: this.#pace.clock() };
+				} catch (error) {
+					if (signal.aborted) throw error;
+					return { ok: false, request, problem: problemOf(error) };
+				}
+			},
+		});
+	}
+
+	/** Joins a read of the same document that is under way. One given up by whoever began it is begun anew. */
+	async #shared<R extends Reference>(
+		request: DocumentRequest<R>,
+		toRequest: (reference: R) => RegistryRequest,
+		signal: AbortSignal,
+	): Promise<Document> {
+		const { reference, namedBy = '' } = request;
+		if (reference.digest === undefined) return this.#read(request, toRequest, signal);
+		const key = `${namedBy} ${reference.registry}${toRequest(reference).path}`;
+		for (;;) {
+			const running = this.#flights.get(key);
+			if (!running) break;
+			try {
+				return await running;
+			} catch (error) {
+				if (signal.aborted) throw abortReason(signal);
+				if (problemOf(error).code !== 'cancelled') throw error;
+			}
+		}
+		const flight = this.#read(request, toRequest, signal).finally(() => this.#flights.delete(key));
+		this.#flights.set(key, flight);
+		return flight;
+	}
+
+	async #read<R extends Reference>(
+		{ reference, namedBy }: DocumentRequest<R>,
+		toRequest: (reference: R) => RegistryRequest,
+		signal: AbortSignal | undefined,
+	): Promise<Document> {
+		const { registry } = reference;
+		storeIsElsewhere(registry);
+		const call: Call = { registry, namedBy, signal, capBytes: limits.documentBytes };
+		const request = toRequest(reference);
+		const answer = await this.#client.collect(request, call);
+		if (answer.status !== 200) throw await this.#client.refusal(request, call, answer);
+		const received = {
+			bytes: answer.bytes,
+			mediaType: bareMediaType(answer.headers['content-type'] ?? ''),
+			statedDigest: answer.headers['docker-content-digest'],
+		};
+		return verifyDocument(reference, received, hashBytes);
+	}
+
+	/** HEAD, or the beginning of a GET where a registry does not answer HEAD. */
+	async #isPresent(
+		{ reference, namedBy, kind }: PresenceRequest,
+		signal: AbortSignal,
+	): Promise<boolean> {
+		const { registry } = reference;
+		storeIsElsewhere(registry);
+		const toRequest = kind === 'manifest' ? manifestRequest : blobRequest;
+		const call: Call = { registry, namedBy, signal, capBytes: limits.documentBytes };
+		const head = toRequest(reference, 'HEAD');
+		const answer = await this.#client.collect(head, call);
+		const status = withoutHead.has(answer.status)
+			? await this.#statusOfGet(toRequest(reference), call)
+			: answer.status;
+		if (status === 200) return true;
+		if (status === 404) return false;
+		throw await this.#client.refusal(head, call, { ...answer, status });
+	}
+
+	async #statusOfGet(request: RegistryRequest, call: Call): Promise<number> {
+		const { status, body } = await this.#client.stream(request, call);
+		body.destroy();
+		return status;
+	}
+}

@@ -1,0 +1,61 @@
+/** Where a registry is reached: its origin, and whether in the clear. */
+import { classifyAddress } from './address.ts';
+
+/** A place that answers HTTP. */
+export interface Endpoint {
+	/** scheme, host and port, as `URL.origin` prints them */
+	readonly origin: string;
+	/** lower case, without port and without the brackets of IPv6 */
+	readonly hostname: string;
+	/** with the port where one was given */
+	readonly host: string;
+	readonly plainHttp: boolean;
+}
+
+/** A registry, and where it is. */
+export interface RegistryEndpoint extends Endpoint {
+	/** as references write it */
+	readonly registry: string;
+}
+
+const apiHosts: ReadonlyMap<string, string> = new Map([
+	['docker.io', 'registry-1.docker.io'],
+	['index.docker.io', 'registry-1.docker.io'],
+]);
+
+/** The host name of a URL without the brackets of IPv6. */
+export function hostnameOf(url: URL): string {
+	return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+}
+
+export function endpointOfUrl(url: URL): Endpoint {
+	return {
+		origin: url.origin,
+		hostname: hostnameOf(url),
+		host: url.host,
+		plainHttp: url.protocol === 'http:',
+	};
+}
+
+/** True where `listed` (`HOST` for any port, or `HOST:PORT`) covers that endpoint. */
+export function covers(listed: string, { host, hostname }: Endpoint): boolean {
+	const name = listed.toLowerCase();
+	return name === host || name.replace(/^\[|\]$/g, '') === hostname;
+}
+
+function isLoopback(hostname: string): boolean {
+	return hostname === 'localhost' || classifyAddress(hostname) === 'loopback';
+}
+
+/**
+ * Loopback registries and those listed in `plainHttp` are reached over HTTP, all others over HTTPS.
+ * Numbers that mean an address (`2130706433`) come out as that address.
+ * @throws TypeError for text that is no host; `isRegistry` was asked before
+ */
+export function endpointOf(registry: string, plainHttp: readonly string[]): RegistryEndpoint {
+	const written = apiHosts.get(registry) ?? registry;
+	const secure = endpointOfUrl(new URL(`https://${written}`));
+	const listed = plainHttp.some((entry) => covers(entry, secure) || entry === registry);
+	if (!listed && !isLoopback(secure.hostname)) return { registry, ...secure };
+	return { registry, ...endpointOfUrl(new URL(`http://${written}`)) };
+}

@@ -1,0 +1,357 @@
+/** Reading requests to registries, with everything they need on the way: egress, width, login, redirects, retries. */
+import {
+	problemFrom,
+	retryAfterMs,
+	type RegistryRequest,
+} from '../../shared/registry/distribution.ts';
+import { limits } from '../../shared/registry/limits.ts';
+import { ProblemError, type Problem, type ProblemCode } from '../../shared/registry/problem.ts';
+import type { Agents } from './agents.ts';
+import { loginProblem, RegistryAuth } from './auth.ts';
+import type { CredentialSource } from './credentials/credential.ts';
+import type { EgressPolicy, Reach } from './egress.ts';
+import { endpointOf, endpointOfUrl, type RegistryEndpoint } from './endpoint.ts';
+import {
+	abortReason,
+	collect,
+	stream,
+	type Answer,
+	type AnswerHead,
+	type Outgoing,
+	type StreamedAnswer,
+} from './exchange.ts';
+import { transportProblem } from './failures.ts';
+import { followRedirects, isRedirect, type Hop } from './redirects.ts';
+import {
+	asksForLess,
+	backoffMs,
+	Gate,
+	isPassingProblem,
+	isPassingStatus,
+	retryLimits,
+	type Pace,
+} from './retry.ts';
+import type { Tokens } from './tokens.ts';
+import { Width, type WidthOptions } from './width.ts';
+import type { Dispatcher } from 'undici';
+
+/** Whom a request is for, and how much of its answer is read. */
+export interface Call {
+	readonly registry: string;
+	readonly namedBy?: string | undefined;
+	readonly signal?: AbortSignal | undefined;
+	readonly capBytes: number;
+}
+
+export interface RegistryClientOptions {
+	readonly plainHttp: readonly string[];
+	readonly credentials: CredentialSource;
+	readonly agents: Agents;
+	readonly egress: EgressPolicy;
+	readonly tokens: Tokens;
+	readonly pace: Pace;
+	readonly width?: WidthOptions | undefined;
+}
+
+/** What is shared by all requests to one registry with one reach. */
+interface Line {
+	readonly endpoint: RegistryEndpoint;
+	readonly reach: Reach;
+	readonly width: Width;
+	readonly gate: Gate;
+	readonly auth: RegistryAuth;
+	/** Its first request: the others wait for it, as it finds out how to log in. */
+	scout: Promise<void> | undefined;
+	scouted: boolean;
+	/** Nothing answered there a moment ago. */
+	unreachable: { readonly problem: Problem; readonly until: number } | undefined;
+}
+
+/** How an answer is taken in. */
+interface Intake<A extends AnswerHead> {
+	readonly send: (dispatcher: Dispatcher, outgoing: Outgoing) => Promise<A>;
+	readonly discard: (answer: A) => void;
+}
+
+type Outcome<A> = { readonly answer: A } | { readonly error: ProblemError };
+
+const unreachableMemoryMs = 5_000;
+const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
+	'host-unknown',
+	'connection-refused',
+	'tls-failure',
+	'egress-blocked',
+	'timeout',
+]);
+const reachMemoryMs = 5_000;
+const gateSpreadMs = 250;
+const safePath = /^\/v2\/[\w.:/?=&%+~,;@!$'()*-]*$/;
+
+export class RegistryClient {
+	readonly #options: RegistryClientOptions;
+	readonly #lines = new Map<string, Line>();
+	readonly #reaches = new Map<string, { readonly until: number; readonly reach: Promise<Reach> }>();
+
+	constructor(options: RegistryClientOptions) {
+		this.#options = options;
+	}
+
+	/** The answer in memory, whatever its status. @throws ProblemError where there is none */
+	collect(request: RegistryRequest, call: Call): Promise<Answer> {
+		return this.#perform(request, call, {
+			send: (dispatcher, outgoing) => collect(dispatcher, outgoing, call.capBytes),
+			discard: () => undefined,
+		});
+	}
+
+	/** The answer as it comes; its body must be read or destroyed. @throws ProblemError where there is none */
+	stream(request: RegistryRequest, call: Call): Promise<StreamedAnswer> {
+		return this.#perform(request, call, {
+			send: stream,
+			discard: ({ body }) =>
+				void body.dump({ limit: limits.errorBodyBytes }).catch(() => undefined),
+		});
+	}
+
+	/** The origin of a registry, for telling whether a link stays there. */
+	endpoint(registry: string): RegistryEndpoint {
+		return endpointOf(registry, this.#options.plainHttp);
+	}
+
+	/** What an answer other than success means. */
+	async refusal(request: RegistryRequest, call: Call, answer: Answer): Promise<ProblemError> {
+		if (answer.status === 401) {
+			const credential = await this.#options.credentials.find({
+				registry: call.registry,
+				repository: request.repository?.repository ?? '',
+			});
+			const login = loginProblem(call.registry, request.subject, credential);
+			if (login) return login;
+		}
+		const body = Buffer.from(answer.bytes.subarray(0, limits.errorBodyBytes)).toString('utf8');
+		const now = this.#options.pace.clock();
+		return new ProblemError(problemFrom(request, call.registry, { ...answer, body }, now));
+	}
+
+	async #perform<A extends AnswerHead>(
+		request: RegistryRequest,
+		call: Call,
+		intake: Intake<A>,
+	): Promise<A> {
+		const line = await this.#lineTo(request, call);
+		let waitedMs = 0;
+		for (let attempt = 1; ; attempt += 1) {
+			const outcome = await this.#scouted(line, request, call, intake);
+			const pauseMs = this.#pauseAfter(line, outcome, attempt);
+			const over =
+				pauseMs === undefined ||
+				attempt >= retryLimits.attempts ||
+				waitedMs + pauseMs > retryLimits.totalWaitMs;
+			if (over && 'answer' in outcome) return outcome.answer;
+			if (over && 'error' in outcome) throw outcome.error;
+			if ('answer' in outcome) intake.discard(outcome.answer);
+			waitedMs += pauseMs ?? 0;
+			await this.#options.pace.wait(pauseMs ?? 0, call.signal);
+		}
+	}
+
+	async #lineTo(request: RegistryRequest, { registry, namedBy }: Call): Promise<Line> {
+		const reach =
+			namedBy === undefined || namedBy === registry
+				? 'named'
+				: await this.#reachOf(registry, request.repository?.repository ?? '', namedBy);
+		const key = `${reach} ${registry}`;
+		const known = this.#lines.get(key);
+		if (known) return known;
+		const line = this.#newLine(registry, reach);
+		this.#lines.set(key, line);
+		return line;
+	}
+
+	#reachOf(registry: string, repository: string, namedBy: string): Promise<Reach> {
+		const key = `${namedBy} ${registry} ${repository}`;
+		const now = this.#options.pace.clock();
+		const known = this.#reaches.get(key);
+		if (known && known.until > now) return known.reach;
+		const reach = this.#options.egress.reachOf(this.endpoint(registry), repository, namedBy);
+		this.#reaches.set(key, { until: now + reachMemoryMs, reach });
+		return reach;
+	}
+
+	#newLine(registry: string, reach: Reach): Line {
+		const { credentials, tokens, pace, width } = this.#options;
+		const endpoint = this.endpoint(registry);
+		const auth = new RegistryAuth({
+			endpoint,
+			reach,
+			credentials,
+			tokens,
+			clock: pace.clock,
+			ping: () => this.#ping(endpoint, reach),
+		});
+		return {
+			endpoint,
+			reach,
+			auth,
+			width: new Width(width),
+			gate: new Gate(),
+			scout: undefined,
+			scouted: false,
+			unreachable: undefined,
+		};
+	}
+
+	async #ping(endpoint: RegistryEndpoint, reach: Reach): Promise<string> {
+		const dispatcher = this.#options.agents.to(endpoint, reach);
+		const outgoing: Outgoing = { method: 'GET', path: '/v2/', headers: {} };
+		const answer = await collect(dispatcher, outgoing, limits.errorBodyBytes);
+		return answer.status === 401 ? (answer.headers['www-authenticate'] ?? '') : '';
+	}
+
+	/** Lets the first request of a registry go ahead, so that hundreds do not each meet the same refusal. */
+	async #scouted<A extends AnswerHead>(
+		line: Line,
+		request: RegistryRequest,
+		call: Call,
+		intake: Intake<A>,
+	): Promise<Outcome<A>> {
+		while (line.scout) await line.scout;
+		const { unreachable } = line;
+		if (unreachable && unreachable.until > this.#options.pace.clock()) {
+			return { error: new ProblemError({ ...unreachable.problem, reference: request.subject }) };
+		}
+		if (line.scouted) return this.#attempt(line, request, call, intake);
+		let arrived = (): void => undefined;
+		line.scout = new Promise((resolve) => (arrived = resolve));
+		const outcome = await this.#attempt(line, request, call, intake);
+		line.scout = undefined;
+		line.scouted = 'answer' in outcome;
+		arrived();
+		return outcome;
+	}
+
+	async #attempt<A extends AnswerHead>(
+		line: Line,
+		request: RegistryRequest,
+		call: Call,
+		intake: Intake<A>,
+	): Promise<Outcome<A>> {
+		let generation: number | undefined;
+		try {
+			await this.#place(line, call.signal);
+			generation = line.width.generation;
+			const answer = await this.#authorized(line, request, call, intake);
+			this.#learn(line, answer.status, generation);
+			return { answer };
+		} catch (error) {
+			const problem = this.#problemOf(line, request, call, error);
+			this.#learn(line, problem.code, generation ?? line.width.generation);
+			this.#noteUnreachable(line, problem);
+			return { error: new ProblemError(problem, { cause: error }) };
+		} finally {
+			if (generation !== undefined) line.width.leave();
+		}
+	}
+
+	/** Waits for the registry's gate and for a place in its width. */
+	async #place({ gate, width }: Line, signal: AbortSignal | undefined): Promise<void> {
+		const { clock, wait, random } = this.#options.pace;
+		for (;;) {
+			const closedMs = gate.remainingMs(clock());
+			if (closedMs > 0) await wait(closedMs + random() * gateSpreadMs, signal);
+			const turn = width.enter();
+			if (turn) await turn;
+			if (!signal?.aborted && gate.remainingMs(clock()) === 0) return;
+			width.leave();
+			if (signal?.aborted) throw abortReason(signal);
+		}
+	}
+
+	async #authorized<A extends AnswerHead>(
+		line: Line,
+		request: RegistryRequest,
+		call: Call,
+		intake: Intake<A>,
+	): Promise<A> {
+		const repository = request.repository?.repository ?? '';
+		const known = line.auth.headerFor(repository);
+		const sent = known instanceof Promise ? await known : known;
+		const answer = await this.#send(line, request, { call, intake, authorization: sent });
+		if (answer.status !== 401) return answer;
+		const authenticate = answer.headers['www-authenticate'];
+		const renewed = await line.auth.answer(repository, sent, authenticate);
+		if (renewed === undefined) return answer;
+		intake.discard(answer);
+		const second = await this.#send(line, request, { call, intake, authorization: renewed });
+		if (second.status === 401) line.auth.noteRefusal(repository, renewed);
+		return second;
+	}
+
+	async #send<A extends AnswerHead>(
+		{ endpoint, reach }: Line,
+		{ method, path, headers }: RegistryRequest,
+		how: { call: Call; intake: Intake<A>; authorization: string | undefined },
+	): Promise<A> {
+		const { agents, egress } = this.#options;
+		const { intake, authorization } = how;
+		const { signal } = how.call;
+		if (!safePath.test(path)) throw new RangeError('a path that no registry has');
+		const sent = authorization === undefined ? headers : { ...headers, authorization };
+		const dispatcher = agents.to(endpoint, reach);
+		const answer = await intake.send(dispatcher, { method, path, headers: sent, signal });
+		if (!isRedirect(answer.status)) return answer;
+		const first: Hop = { url: new URL(path, endpoint.origin), headers: sent };
+		const follow = async ({ url, headers: kept }: Hop): Promise<A> => {
+			const target = endpointOfUrl(url);
+			const onward = agents.to(target, egress.reachOfDerived(endpoint, reach, target));
+			const outgoing = { method, path: url.pathname + url.search, headers: kept, signal };
+			try {
+				return await intake.send(onward, outgoing);
+			} catch (error) {
+				throw new ProblemError(transportProblem(error, target, endpoint.registry), {
+					cause: error,
+				});
+			}
+		};
+		return followRedirects(first, answer, follow, intake.discard);
+	}
+
+	#problemOf({ endpoint }: Line, request: RegistryRequest, call: Call, error: unknown): Problem {
+		if (call.signal?.aborted) {
+			return { code: 'cancelled', origin: 'browser', reason: 'It was cancelled.' };
+		}
+		const problem = transportProblem(error, endpoint, call.registry);
+		return { ...problem, reference: request.subject };
+	}
+
+	#learn(line: Line, what: number | ProblemCode, generation: number): void {
+		if (asksForLess(what)) line.width.shrink(generation);
+		else if (typeof what === 'number') line.width.grow();
+	}
+
+	/** Where the first request did not get through, those behind it need not find out one by one. */
+	#noteUnreachable(line: Line, problem: Problem): void {
+		if (line.scouted || problem.origin === 'token-server') return;
+		if (!unreachableCodes.has(problem.code)) return;
+		line.unreachable = { problem, until: this.#options.pace.clock() + unreachableMemoryMs };
+	}
+
+	/** Milliseconds until another attempt makes sense; undefined where it makes none. */
+	#pauseAfter(line: Line, outcome: Outcome<AnswerHead>, attempt: number): number | undefined {
+		const { clock, random } = this.#options.pace;
+		const pauseMs = backoffMs(attempt, random);
+		if ('error' in outcome) {
+			const { problem } = outcome.error;
+			if (isPassingProblem(problem.code)) return pauseMs;
+			if (problem.origin === 'token-server' && isPassingStatus(problem.status ?? 0)) return pauseMs;
+			return undefined;
+		}
+		const { status, headers } = outcome.answer;
+		if (!isPassingStatus(status)) return undefined;
+		const askedMs = retryAfterMs(headers['retry-after'], clock());
+		if (status !== 429 && askedMs === undefined) return pauseMs;
+		const closedMs = Math.max(askedMs ?? 0, pauseMs);
+		line.gate.closeUntil(clock() + closedMs);
+		return closedMs;
+	}
+}

@@ -1,0 +1,269 @@
+/** Bearer tokens: asked for once however many wait, kept in memory until they expire (Docker token authentication). */
+import { createHmac, randomBytes } from 'node:crypto';
+import * as z from 'zod';
+import { limits } from '../../shared/registry/limits.ts';
+import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
+import type { Agents } from './agents.ts';
+import { isUsable, type Credential } from './credentials/credential.ts';
+import { Secret } from './credentials/secret.ts';
+import type { EgressPolicy, Reach } from './egress.ts';
+import { endpointOfUrl, type RegistryEndpoint } from './endpoint.ts';
+import { collect, type Answer } from './exchange.ts';
+import { transportProblem } from './failures.ts';
+import { mayHaveCredentials, type TrustedRealm } from './realm.ts';
+import { followRedirects, type Hop } from './redirects.ts';
+
+export interface TokenRequest {
+	readonly endpoint: RegistryEndpoint;
+	/** how far the registry may be; its realm may be no farther */
+	readonly reach: Reach;
+	readonly realm: URL;
+	readonly service?: string | undefined;
+	readonly scope: string;
+	readonly credential: Credential;
+}
+
+export interface Token {
+	readonly secret: Secret;
+	/** milliseconds since 1970 by our own clock */
+	readonly expiresAt: number;
+}
+
+const tokenSchema = z.looseObject({
+	token: z.string().nullish(),
+	access_token: z.string().nullish(),
+	expires_in: z.number().nullish(),
+	refresh_token: z.string().nullish(),
+});
+
+const shortestLifeMs = 60_000;
+const refreshEarlyMs = 5_000;
+const timeoutMs = 15_000;
+/** How long a refusal is kept, so that hundreds of reads do not lock an account. */
+const refusalMs = 5_000;
+const mostTokens = 10_000;
+const clientId = 'espalier';
+
+/** What a bearer token may consist of, and so what may go into a header (RFC 6750 §2.1, and a bit more). */
+const sendable = /^[\x21-\x7e]+$/;
+
+interface Entry {
+	expiresAt: number;
+	readonly token: Promise<Token>;
+}
+
+export interface TokensOptions {
+	readonly agents: Agents;
+	readonly egress: EgressPolicy;
+	readonly trustedRealms: readonly TrustedRealm[];
+	readonly clock: () => number;
+}
+
+function secretOf(credential: Credential): string {
+	if (!isUsable(credential)) return '';
+	return credential.kind === 'password'
+		? JSON.stringify([credential.username, credential.password.reveal()])
+		: credential.token.reveal();
+}
+
+export class Tokens {
+	readonly #options: TokensOptions;
+	readonly #hmacKey = randomBytes(32);
+	readonly #entries = new Map<string, Entry>();
+	readonly #refreshTokens = new Map<string, Secret>();
+
+	constructor(options: TokensOptions) {
+		this.#options = options;
+	}
+
+	/** A token for that scope. @throws ProblemError of the token server, or `egress-blocked`, `redirect-refused` */
+	get(request: TokenRequest): Promise<Token> {
+		const key = this.#keyOf(request);
+		const known = this.#entries.get(key);
+		if (known && known.expiresAt > this.#options.clock()) return known.token;
+		const token = this.#exchange(request, key);
+		const entry: Entry = { expiresAt: Number.POSITIVE_INFINITY, token };
+		this.#remember(key, entry);
+		token.then(
+			({ expiresAt }) => (entry.expiresAt = expiresAt),
+			(error: unknown) => {
+				const { code } = problemOf(error);
+				const refused = code === 'unauthorized' || code === 'denied';
+				entry.expiresAt = refused ? this.#options.clock() + refusalMs : 0;
+			},
+		);
+		return token;
+	}
+
+	/** Forgets a token that the registry did not take. */
+	drop(request: TokenRequest, rejected: string): void {
+		const key = this.#keyOf(request);
+		const known = this.#entries.get(key);
+		if (!known) return;
+		void known.token.then(
+			({ secret }) => {
+				if (secret.reveal() === rejected && this.#entries.get(key) === known) {
+					this.#entries.delete(key);
+				}
+			},
+			() => undefined,
+		);
+	}
+
+	#remember(key: string, entry: Entry): void {
+		this.#entries.delete(key);
+		this.#entries.set(key, entry);
+		const [oldest] = this.#entries.keys();
+		if (this.#entries.size > mostTokens && oldest !== undefined) this.#entries.delete(oldest);
+	}
+
+	#keyOf({ endpoint, reach, realm, service, scope, credential }: TokenRequest): string {
+		const parts = [endpoint.registry, reach, realm.href, service, scope, secretOf(credential)];
+		return createHmac('sha256', this.#hmacKey).update(JSON.stringify(parts)).digest('base64');
+	}
+
+	async #exchange(request: TokenRequest, key: string): Promise<Token> {
+		const { endpoint, realm, credential } = request;
+		const trusted = mayHaveCredentials(endpoint, realm, this.#options.trustedRealms);
+		const identity = credential.kind === 'identity-token' && trusted;
+		const answer = identity
+			? await this.#withIdentity(request, this.#refreshTokens.get(key) ?? credential.token)
+			: await this.#get(request, trusted ? basicHeader(credential) : undefined);
+		if (answer.status !== 200) throw new ProblemError(refusal(request, answer, trusted));
+		return this.#read(request, answer, key);
+	}
+
+	/** OAuth2 where the server knows it; some know GET alone. */
+	async #withIdentity(request: TokenRequest, token: Secret): Promise<Answer> {
+		const { realm, service, scope } = request;
+		const body = new URLSearchParams({
+			grant_type: 'refresh_token',
+			refresh_token: token.reveal(),
+			client_id: clientId,
+			...(service !== undefined && { service }),
+			...(scope && { scope }),
+		}).toString();
+		const headers = { 'content-type': 'application/x-www-form-urlencoded', ...accept };
+		const answer = await this.#send(request, { url: realm, headers }, body);
+		if (answer.status !== 404 && answer.status !== 405 && answer.status !== 400) return answer;
+		const username = 'username' in request.credential ? (request.credential.username ?? '') : '';
+		return this.#get(request, basic(username || '<token>', token.reveal()));
+	}
+
+	async #get(request: TokenRequest, authorization: string | undefined): Promise<Answer> {
+		const { realm, service, scope, credential } = request;
+		const url = new URL(realm);
+		if (service !== undefined) url.searchParams.set('service', service);
+		for (const one of scope.split(' ').filter(Boolean)) url.searchParams.append('scope', one);
+		if (authorization !== undefined && credential.kind === 'password' && credential.username) {
+			url.searchParams.set('account', credential.username);
+		}
+		const hop: Hop = { url, headers: { ...accept, ...(authorization && { authorization }) } };
+		const first = await this.#send(request, hop);
+		return followRedirects(
+			hop,
+			first,
+			(next) => this.#send(request, next),
+			() => undefined,
+		);
+	}
+
+	async #send(request: TokenRequest, { url, headers }: Hop, body?: string): Promise<Answer> {
+		const target = endpointOfUrl(url);
+		const { agents, egress } = this.#options;
+		try {
+			const reach = egress.reachOfDerived(request.endpoint, request.reach, target);
+			return await collect(
+				agents.to(target, reach),
+				{
+					method: body === undefined ? 'GET' : 'POST',
+					path: url.pathname + url.search,
+					headers,
+					...(body !== undefined && { body }),
+					signal: AbortSignal.timeout(timeoutMs),
+				},
+				limits.tokenBytes,
+			);
+		} catch (error) {
+			throw new ProblemError(
+				{
+					...transportProblem(timedOut(error), target, request.endpoint.registry),
+					origin: 'token-server',
+				},
+				{ cause: error },
+			);
+		}
+	}
+
+	#read(request: TokenRequest, answer: Answer, key: string): Token {
+		const parsed = tokenSchema.safeParse(parseJson(answer.bytes));
+		const text = parsed.data?.token ?? parsed.data?.access_token ?? '';
+		if (!parsed.success || !sendable.test(text)) {
+			throw new ProblemError({
+				code: 'malformed',
+				origin: 'token-server',
+				reason: `${request.realm.host} hands out tokens for ${request.endpoint.registry}, but sent none that can be used.`,
+				registry: request.endpoint.registry,
+			});
+		}
+		const { expires_in: expiresIn, refresh_token: refreshed } = parsed.data;
+		if (refreshed) this.#refreshTokens.set(key, new Secret(refreshed));
+		const lifeMs = Math.max((expiresIn ?? 0) * 1000, shortestLifeMs);
+		return {
+			secret: new Secret(text),
+			expiresAt: this.#options.clock() + lifeMs - refreshEarlyMs,
+		};
+	}
+}
+
+const accept = { accept: 'application/json' };
+
+function parseJson(bytes: Uint8Array): unknown {
+	try {
+		return JSON.parse(Buffer.from(bytes).toString('utf8'));
+	} catch {
+		return undefined;
+	}
+}
+
+export function basic(username: string, password: string): string {
+	return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
+}
+
+/** Only where both are there: some servers answer half a login with an error. */
+function basicHeader(credential: Credential): string | undefined {
+	if (credential.kind !== 'password') return undefined;
+	const password = credential.password.reveal();
+	return credential.username && password ? basic(credential.username, password) : undefined;
+}
+
+function timedOut(error: unknown): unknown {
+	return error instanceof Error && error.name === 'TimeoutError'
+		? Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })
+		: error;
+}
+
+function refusal(
+	{ endpoint, realm, credential }: TokenRequest,
+	answer: Answer,
+	sent: boolean,
+): Problem {
+	const { registry } = endpoint;
+	const { status } = answer;
+	const who = isUsable(credential) && sent ? `the login from ${credential.source}` : undefined;
+	const denied = status === 401 || status === 403 || status === 400;
+	const reason = denied
+		? who
+			? `${realm.host}, which lets people into ${registry}, does not take ${who}.`
+			: `${realm.host}, which lets people into ${registry}, wants a login.`
+		: `${realm.host}, which lets people into ${registry}, answered ${status}.`;
+	const code =
+		status === 429
+			? 'rate-limited'
+			: status === 403
+				? 'denied'
+				: denied
+					? 'unauthorized'
+					: 'registry-failure';
+	return { code, origin: 'token-server', reason, registry, status };
+}

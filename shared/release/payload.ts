@@ -1,0 +1,105 @@
+/** A release's payload: the files of the layer that holds `release-manifests/`. */
+import { gunzip } from '../archive/gzip.ts';
+import { readTar, type TarEntry } from '../archive/tar.ts';
+import { layerCompression } from '../oci/media-type.ts';
+import { limits } from '../registry/limits.ts';
+import { ProblemError } from '../registry/problem.ts';
+import { parseImageReferences, type ImageReferences } from './image-references.ts';
+import { parseReleaseMetadata, type ReleaseMetadata } from './release-metadata.ts';
+
+export interface PayloadFile {
+	/** without the folder, such as `0000_20_etcd-operator_06_deployment.yaml` */
+	readonly name: string;
+	readonly bytes: Uint8Array;
+}
+
+export interface Payload {
+	/** Entries of the archive, folders included. */
+	readonly entryCount: number;
+	/** Everything but image-references and release-metadata, in the archive's order. */
+	readonly files: readonly PayloadFile[];
+	/** Files that are manifests by their name: .yaml, .yml, .json. */
+	readonly manifestCount: number;
+	/** The names of those that are not. */
+	readonly otherFiles: readonly string[];
+	readonly imageReferences: ImageReferences;
+	readonly metadata: ReleaseMetadata;
+}
+
+const folder = 'release-manifests/';
+const special = { imageReferences: 'image-references', metadata: 'release-metadata' } as const;
+
+export function isManifestFile(name: string): boolean {
+	return /\.(?:yaml|yml|json)$/.test(name);
+}
+
+/**
+ * Unpacks one layer.
+ * @throws ProblemError `unsupported` for compressions that releases do not use, `too-large`, `truncated`, `malformed`
+ */
+export async function readLayer(
+	mediaType: string,
+	chunks: AsyncIterable<Uint8Array>,
+): Promise<readonly TarEntry[]> {
+	if (layerCompression(mediaType) !== 'gzip') {
+		throw new ProblemError({
+			code: 'unsupported',
+			origin: 'content',
+			reason: `The payload layer is ${mediaType}; release payloads are gzip-compressed archives.`,
+		});
+	}
+	const archive = await gunzip(chunks, {
+		mostBytes: limits.payloadUnpackedBytes,
+		mostRatio: limits.payloadRatio,
+	});
+	return readTar(archive, limits.payloadEntries);
+}
+
+export function holdsPayload(entries: readonly TarEntry[]): boolean {
+	return entries.some(({ name }) => name === `${folder}${special.imageReferences}`);
+}
+
+/** Later layers win, file by file, as in an image's file system. */
+function merge(layers: readonly (readonly TarEntry[])[]): ReadonlyMap<string, Uint8Array> {
+	const files = new Map<string, Uint8Array>();
+	for (const { name, type, bytes } of layers.flat()) {
+		const path = name.replace(/^\.?\/+/, '');
+		if (type === 'file' && path.startsWith(folder)) files.set(path.slice(folder.length), bytes);
+	}
+	return files;
+}
+
+function requiredText(files: ReadonlyMap<string, Uint8Array>, name: string): string {
+	const bytes = files.get(name);
+	if (!bytes) {
+		throw new ProblemError({
+			code: 'payload-invalid',
+			origin: 'content',
+			reason: `The payload has no ${folder}${name}.`,
+		});
+	}
+	return new TextDecoder('utf-8').decode(bytes);
+}
+
+/**
+ * Reads the payload out of unpacked layers, lowest first.
+ * @throws ProblemError `payload-invalid` where a required file is missing or unreadable
+ */
+export function parsePayload(layers: readonly (readonly TarEntry[])[]): Payload {
+	const all = merge(layers);
+	const imageReferences = parseImageReferences(requiredText(all, special.imageReferences));
+	const metadata = parseReleaseMetadata(requiredText(all, special.metadata));
+	const files = [...all]
+		.filter(([name]) => name !== special.imageReferences && name !== special.metadata)
+		.map(([name, bytes]) => ({ name, bytes }));
+	return {
+		entryCount: layers
+			.flat()
+			.filter(({ name }) => name.replace(/^\.?\/+/, '').startsWith(folder.slice(0, -1))).length,
+		files,
+		manifestCount: files.filter(({ name }) => isManifestFile(name)).length,
+		otherFiles: files.map(({ name }) => name).filter((name) => !isManifestFile(name)),
+		imageReferences,
+		metadata,
+	};
+}

@@ -1,0 +1,184 @@
+/** Problems in words: what happened, and what to do about it. Why is the problem's own `reason`. */
+import type { Problem, ProblemCode } from '../registry/problem.ts';
+
+export interface Explanation {
+	/** what happened, a few plain words */
+	readonly title: string;
+	/** why, one sentence */
+	readonly why: string;
+	/** what to do, most likely first */
+	readonly remedies: readonly string[];
+}
+
+function host({ registry }: Problem): string {
+	return registry ?? 'the registry';
+}
+
+const login = (problem: Problem) =>
+	`Log in where Espalier runs: docker login ${host(problem)} (or podman login), then try again.`;
+const spelling = 'Check the spelling of the repository and the tag.';
+const again =
+	'Try again; if it stays, the registry or something between here and there has a problem.';
+
+const explanations: Readonly<
+	Record<ProblemCode, { title: string; remedies: (problem: Problem) => readonly string[] }>
+> = {
+	'reference-invalid': {
+		title: 'This is not a reference',
+		remedies: () => [
+			'Write it as registry/repository:tag or registry/repository@sha256:…, for example quay.io/openshift-release-dev/ocp-release:4.20.0-multi.',
+		],
+	},
+	'not-a-release': {
+		title: 'This is not an OpenShift release',
+		remedies: () => [
+			'Open a release image, such as ocp-release:4.20.0-multi. What the reference holds is shown below.',
+		],
+	},
+	'payload-invalid': {
+		title: 'The release payload cannot be read',
+		remedies: () => [
+			'The release image was not made by oc adm release new, or something has changed it since. Compare its digest with the published one.',
+		],
+	},
+	'host-unknown': {
+		title: 'There is no such host',
+		remedies: () => [
+			'Check the spelling of the registry.',
+			'If it is known only inside a network (VPN), connect to that first.',
+		],
+	},
+	'connection-refused': {
+		title: 'Nobody answers there',
+		remedies: () => ['Check host and port, and that the registry is running.'],
+	},
+	'connection-lost': { title: 'The connection broke off', remedies: () => [again] },
+	timeout: { title: 'No answer in time', remedies: () => [again] },
+	'tls-failure': {
+		title: 'No trusted connection',
+		remedies: (problem) => [
+			`If the registry has a certificate of your own authority: start Espalier with --ca ${host(problem)}=FILE.`,
+			`If it really has no TLS: --plain-http ${host(problem)}.`,
+		],
+	},
+	unauthorized: {
+		title: 'A login is needed',
+		remedies: (problem) => [
+			login(problem),
+			'Many registries answer so for repositories that do not exist: check the spelling too.',
+		],
+	},
+	denied: {
+		title: 'Access denied',
+		remedies: (problem) => ['Use an account that may read this repository.', login(problem)],
+	},
+	'repository-unknown': {
+		title: 'No such repository, or a hidden one',
+		remedies: (problem) => [spelling, `If it is private: ${login(problem)}`],
+	},
+	'manifest-unknown': {
+		title: 'No such image',
+		remedies: () => [
+			spelling,
+			'It may have been deleted, or cleaned up because nothing was tagged.',
+		],
+	},
+	'blob-unknown': {
+		title: 'A part of the image is gone',
+		remedies: () => [
+			'The registry has lost it or a clean-up took it: push the image again from where it is whole.',
+		],
+	},
+	'rate-limited': {
+		title: 'Too many requests for this registry',
+		remedies: (problem) => [
+			problem.retryAfterMs === undefined
+				? 'Wait a few minutes and try again.'
+				: `Wait ${Math.ceil(problem.retryAfterMs / 1000)} s and try again.`,
+			`Logged-in accounts are allowed more. ${login(problem)}`,
+		],
+	},
+	'registry-failure': { title: 'The registry failed', remedies: () => [again] },
+	'digest-mismatch': {
+		title: 'The bytes are not what the digest says',
+		remedies: () => [
+			'Do not use this image from there. Something has corrupted or changed it on the way: try another mirror, and tell who runs the registry.',
+		],
+	},
+	truncated: {
+		title: 'It ends in the middle',
+		remedies: () => [again, 'If it always ends there, the stored copy is damaged: push it again.'],
+	},
+	'too-large': {
+		title: 'Larger than anything genuine',
+		remedies: () => [
+			'Espalier does not read things of this size into memory. Check that this is the image you meant.',
+		],
+	},
+	malformed: {
+		title: 'It cannot be read',
+		remedies: () => [
+			'Whatever made this image does not follow the specification; rebuild it with another tool.',
+		],
+	},
+	unverifiable: {
+		title: 'It cannot be verified',
+		remedies: () => ['Espalier checks sha256 and sha512. Use a reference by one of those.'],
+	},
+	'egress-blocked': {
+		title: 'Espalier does not go there by itself',
+		remedies: (problem) => [
+			`If you trust this address, name it yourself: start Espalier with --plain-http ${host(problem)} or --ca ${host(problem)}=FILE, or log in to it.`,
+		],
+	},
+	'redirect-refused': {
+		title: 'The registry leads somewhere it should not',
+		remedies: () => [
+			'Tell who runs the registry. Espalier follows redirects only to public hosts, encrypted, and a few at most.',
+		],
+	},
+	'credentials-unusable': {
+		title: 'The stored login cannot be used',
+		remedies: (problem) => [login(problem)],
+	},
+	unsupported: {
+		title: 'Not supported there',
+		remedies: () => ['Use another registry for this, or another way.'],
+	},
+	conflict: {
+		title: 'Somebody else was faster',
+		remedies: () => ['Look at what is there now, and decide again.'],
+	},
+	'proxy-unreachable': {
+		title: 'Espalier is not running',
+		remedies: () => [
+			'Start it: npx espalier serve (or npm start in its folder), then reload this page.',
+		],
+	},
+	'token-missing': {
+		title: 'This page was opened without its key',
+		remedies: () => [
+			'Open the address that Espalier printed when it started, or run: npx espalier open LINK, with the link of this page.',
+		],
+	},
+	'token-rejected': {
+		title: 'Espalier was restarted since this page was opened',
+		remedies: () => [
+			'Open the address it printed, or run: npx espalier open LINK, with the link of this page.',
+		],
+	},
+	'request-invalid': {
+		title: 'The request was not understood',
+		remedies: () => ['Reload the page: it may be older than the Espalier it talks to.'],
+	},
+	cancelled: { title: 'Cancelled', remedies: () => [] },
+	internal: {
+		title: 'A defect in Espalier',
+		remedies: () => ['Please report it, with the sentence above.'],
+	},
+};
+
+export function explain(problem: Problem): Explanation {
+	const { title, remedies } = explanations[problem.code];
+	return { title, why: problem.reason, remedies: remedies(problem) };
+}

@@ -1,0 +1,85 @@
+/** Coverage for a terminal. */
+import { statuses } from '../release/coverage.ts';
+import type { CoverageReport } from './coverage-report.ts';
+import { formatBytes, formatDay } from './units.ts';
+
+/** Control characters of a stranger's text must not reach a terminal. */
+export function printable(text: string): string {
+	return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�');
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+	const widths =
+		rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+	return rows.map((row) =>
+		row
+			.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+			.join('  ')
+			.trimEnd(),
+	);
+}
+
+function agreement(payloads: CoverageReport['release']['payloads']): string {
+	switch (payloads) {
+		case 'single':
+			return '';
+		case 'agree':
+			return ', payloads agree';
+		case 'same-components':
+			return ', payloads name the same components but differ in other files';
+		case 'differ':
+			return ', PAYLOADS DIFFER';
+		case 'unchecked':
+			return ', payloads could not be compared';
+	}
+}
+
+/** Release facts, totals, and every component that is not simply built. */
+export function coverageText(report: CoverageReport, verdict: string): string {
+	const { release, totals, components } = report;
+	const platforms = totals.platforms.map(({ platform }) => platform);
+	const affected = components.filter(({ platforms: cells }) =>
+		cells.some(({ status }) => status !== 'built'),
+	);
+	const counted = statuses.filter((status) => totals.cells[status] > 0);
+	const facts = [
+		[
+			'Release',
+			`${release.name}${release.created ? `, created ${formatDay(release.created)}` : ''}`,
+		],
+		['Reference', release.reference],
+		['Digest', release.digest],
+		['Platforms', `${release.platforms.join(', ')}${agreement(release.payloads)}`],
+		['Manifests', String(release.manifests)],
+		['Upgrades from', `${release.previous.length} versions`],
+		[
+			'Size',
+			formatBytes(components.reduce((sum, { uniqueSize }) => sum + uniqueSize, 0)) +
+				' in components of their own',
+		],
+	];
+	const lines = [
+		...table(facts),
+		...release.findings.map((finding) => `Note: ${finding}`),
+		'',
+		verdict,
+		'',
+		...table([
+			['', ...counted],
+			...totals.platforms.map(({ platform, cells }) => [
+				platform,
+				...counted.map((status) => String(cells[status])),
+			]),
+		]),
+	];
+	if (affected.length > 0) {
+		const rows = affected.map(({ name, platforms: cells }) => [
+			name,
+			...platforms.map(
+				(platform) => cells.find((cell) => cell.platform === platform)?.status ?? '-',
+			),
+		]);
+		lines.push('', ...table([['Component', ...platforms], ...rows]));
+	}
+	return `${lines.map(printable).join('\n')}\n`;
+}

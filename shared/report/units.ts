@@ -1,0 +1,27 @@
+/** Numbers as people read them. */
+
+const steps = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
+
+/** Bytes in decimal units with three significant digits: `955 kB`, `8.99 MB`. */
+export function formatBytes(bytes: number): string {
+	const step = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), steps.length - 1);
+	const value = bytes / 1000 ** step;
+	const digits = step === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+	return `${value.toFixed(digits)} ${steps[step] ?? ''}`;
+}
+
+/** The day of an RFC 3339 time, or the text as it is. */
+export function formatDay(time: string): string {
+	return /^\d{4}-\d{2}-\d{2}T/.test(time) ? time.slice(0, 10) : time;
+}
+
+const minuteMs = 60_000;
+
+/** How long ago, coarsely: `just now`, `5 min ago`, `3 d ago`. */
+export function formatAge(ageMs: number): string {
+	const minutes = Math.floor(ageMs / minuteMs);
+	if (minutes < 1) return 'just now';
+	if (minutes < 60) return `${minutes} min ago`;
+	const hours = Math.floor(minutes / 60);
+	return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} d ago`;
+}

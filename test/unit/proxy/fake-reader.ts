@@ -1,0 +1,96 @@
+/** A reader that answers as a test says, and an app around it. */
+import { createHash } from 'node:crypto';
+import { Hono } from 'hono';
+import { createApp, type AppOptions } from '../../../proxy/app.ts';
+import { tokenHeader } from '../../../shared/api/schema.ts';
+import { digestOf, type Digest } from '../../../shared/oci/digest.ts';
+import { ProblemError } from '../../../shared/registry/problem.ts';
+import type { RegistryReader } from '../../../shared/registry/registries.ts';
+
+export const token = 'T'.repeat(43);
+export const port = 4763;
+
+export function digestOfBytes(bytes: Uint8Array): Digest {
+	return digestOf('sha256', createHash('sha256').update(bytes).digest());
+}
+
+function notAsked(): never {
+	throw new ProblemError({
+		code: 'internal',
+		origin: 'proxy',
+		reason: 'The test expects no call.',
+	});
+}
+
+export function fakeReader(methods: Partial<RegistryReader> = {}): RegistryReader {
+	return {
+		readManifests: notAsked,
+		readConfigs: notAsked,
+		exists: notAsked,
+		readBlob: notAsked,
+		tags: notAsked,
+		referrers: notAsked,
+		repositories: notAsked,
+		...methods,
+	};
+}
+
+const fakeStore = new Hono();
+fakeStore.get('*', (c) => (c.req.path === '/v2/' ? c.json({}) : c.notFound()));
+
+export function appOptions(options: Partial<AppOptions> = {}): AppOptions {
+	return {
+		port,
+		token,
+		version: '1.2.3',
+		reader: fakeReader(),
+		describeRegistry: ({ registry }) =>
+			Promise.resolve({ registry, transport: 'https', credential: { registry, kind: 'none' } }),
+		pages: new Map(),
+		store: fakeStore,
+		...options,
+	};
+}
+
+/** An app, and requests to it as the page would send them; headers of `undefined` are left out. */
+export function fakeApp(options: Partial<AppOptions> = {}) {
+	const app = createApp(appOptions(options));
+	const send = (
+		path: string,
+		init: Omit<RequestInit, 'headers'> & {
+			headers?: Readonly<Record<string, string | undefined>>;
+		} = {},
+	) => {
+		const headers = new Headers();
+		const all: Readonly<Record<string, string | undefined>> = {
+			host: `localhost:${port}`,
+			[tokenHeader]: token,
+			...init.headers,
+		};
+		for (const [name, value] of Object.entries(all)) {
+			if (value !== undefined) headers.set(name, value);
+		}
+		return Promise.resolve(app.request(path, { ...init, headers }));
+	};
+	const post = (path: string, body: unknown, init: RequestInit = {}) =>
+		send(path, {
+			...init,
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body: typeof body === 'string' ? body : JSON.stringify(body),
+		});
+	return { app, send, post };
+}
+
+export async function problemIn(response: Response): Promise<string> {
+	const body = (await response.json()) as { problem: { code: string } };
+	return body.problem.code;
+}
+
+export async function linesOf(response: Response): Promise<unknown[]> {
+	const text = await response.text();
+	return text
+		.split('\n')
+		.slice(0, -1)
+		.map((line): unknown => JSON.parse(line));
+}

@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process';
+import { readFile, readdir, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { withLock } from '../../../proxy/store/lock.ts';
+import { Store } from '../../../proxy/store/store.ts';
+import { temporaryFolder } from './fixture.ts';
+import { indexOf } from './images.ts';
+
+const run = promisify(execFile);
+const writer = fileURLToPath(new URL('writer-process.ts', import.meta.url));
+
+function write(root: string, prefix: string, count: number) {
+	return run(process.execPath, ['--import', 'tsx', writer, root, prefix, `${count}`]);
+}
+
+/** The id of a process that has just ended. */
+async function deadProcess(): Promise<number> {
+	const child = run(process.execPath, ['-e', '']);
+	await child;
+	return child.child.pid!;
+}
+
+const impatient = { patienceMs: 0 };
+const succeed = async () => 'done';
+
+describe('two processes that write to one repository', () => {
+	it('lose nothing, and a reader never meets a torn index', async () => {
+		const root = await temporaryFolder();
+		const store = await Store.open(root);
+		const { bytes } = indexOf([]);
+		await store.repository('demo').putManifest(bytes, { tag: 'first' });
+		const written = new AbortController();
+		const reading = (async () => {
+			while (!written.signal.aborted) {
+				JSON.parse(await readFile(join(root, 'demo', 'index.json'), 'utf8'));
+			}
+		})();
+		const own = Array.from({ length: 25 }, (_, number) =>
+			store.repository('demo').putManifest(bytes, { tag: `own-${number}` }),
+		);
+		await Promise.all([write(root, 'one', 25), write(root, 'two', 25), ...own]);
+		written.abort();
+		await reading;
+		const tags = await store.repository('demo').tags();
+		expect(tags).toHaveLength(76);
+		expect(await readdir(join(root, 'demo'))).not.toContain('.lock');
+	}, 60_000);
+});
+
+describe('withLock', () => {
+	it('lets one in at a time', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		let inside = 0;
+		let most = 0;
+		await Promise.all(
+			Array.from({ length: 8 }, () =>
+				withLock(path, async () => {
+					most = Math.max(most, ++inside);
+					await readFile(path);
+					inside--;
+				}),
+			),
+		);
+		expect(most).toBe(1);
+	});
+
+	it('takes over the lock of a process that is gone', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		const owner = { id: 'x', pid: await deadProcess(), host: hostname() };
+		await writeFile(path, JSON.stringify(owner));
+		expect(await withLock(path, succeed, { patienceMs: 1000 })).toBe('done');
+	});
+
+	it.each(['', 'not JSON', '{"id":"x","pid":1,"host":"elsewhere"}'])(
+		'takes over a lock with %j only when it is old',
+		async (content) => {
+			const path = join(await temporaryFolder(), '.lock');
+			await writeFile(path, content);
+			await expect(withLock(path, succeed, impatient)).rejects.toMatchObject({ kind: 'locked' });
+			await utimes(path, new Date(0), new Date(0));
+			expect(await withLock(path, succeed, { patienceMs: 1000 })).toBe('done');
+		},
+	);
+
+	it('waits for a process that lives', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		const content = JSON.stringify({ id: 'x', pid: process.pid, host: hostname() });
+		await writeFile(path, content);
+		await expect(withLock(path, succeed, impatient)).rejects.toMatchObject({ kind: 'locked' });
+		expect(await readFile(path, 'utf8')).toBe(content);
+	});
+
+	it('gets past the marker of a process that died while it took a lock over', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		for (const name of [path, `${path}.break`]) {
+			await writeFile(name, '');
+			await utimes(name, new Date(0), new Date(0));
+		}
+		expect(await withLock(path, succeed, { patienceMs: 1000 })).toBe('done');
+	});
+
+	it('tells its holder when somebody took it over, and leaves the new lock alone', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		const action = withLock(path, async ({ confirm }) => {
+			await confirm();
+			await writeFile(path, 'somebody else');
+			await confirm();
+		});
+		await expect(action).rejects.toMatchObject({ kind: 'locked' });
+		expect(await readFile(path, 'utf8')).toBe('somebody else');
+	});
+
+	it('is free again after a failure', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		const fail = withLock(path, () => Promise.reject(new Error('a failure')));
+		await expect(fail).rejects.toThrow('a failure');
+		expect(await withLock(path, succeed, impatient)).toBe('done');
+	});
+});

@@ -1,0 +1,228 @@
+/** The reading half of the port, over HTTP to the proxy. What arrives is held against its digest once more. */
+import * as z from 'zod';
+import {
+	documentLineSchema,
+	listingLineSchema,
+	presenceLineSchema,
+} from '../../shared/api/schema.ts';
+import { readLines } from '../../shared/api/ndjson.ts';
+import { descriptorSchema, type Descriptor } from '../../shared/oci/manifest.ts';
+import {
+	formatReference,
+	formatRepository,
+	type DigestReference,
+	type Reference,
+	type Repository,
+} from '../../shared/oci/reference.ts';
+import type { HashBytes } from '../../shared/registry/hashing.ts';
+import { limits } from '../../shared/registry/limits.ts';
+import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
+import type {
+	BlobStream,
+	CallOptions,
+	DocumentRequest,
+	DocumentResult,
+	PresenceRequest,
+	PresenceResult,
+	RegistryReader,
+} from '../../shared/registry/registries.ts';
+import { verifyDocument } from '../../shared/registry/verify.ts';
+import type { ProxyClient } from './proxy-client.ts';
+
+const longestLine = limits.documentBytes * 4;
+
+function bytesOf({
+	text,
+	base64,
+}: {
+	text?: string | undefined;
+	base64?: string | undefined;
+}): Uint8Array {
+	return text === undefined
+		? Uint8Array.from(atob(base64 ?? ''), (character) => character.charCodeAt(0))
+		: new TextEncoder().encode(text);
+}
+
+interface Line {
+	readonly index: number;
+}
+
+export class ProxyReader implements RegistryReader {
+	readonly #client: ProxyClient;
+	readonly #hash: HashBytes;
+
+	constructor(client: ProxyClient, hash: HashBytes) {
+		this.#client = client;
+		this.#hash = hash;
+	}
+
+	/** One request, one line for each part of it. Parts without a line when the answer ends were lost on the way. */
+	async *#batch<Request extends DocumentRequest, L extends Line, Result>(
+		path: string,
+		requests: readonly Request[],
+		options: CallOptions,
+		shape: {
+			schema: z.ZodType<L>;
+			result: (request: Request, line: L) => Promise<Result>;
+			lost: (request: Request, problem: Problem) => Result;
+		},
+	): AsyncGenerator<Result> {
+		if (requests.length === 0) return;
+		const waiting = new Map(requests.map((request, index) => [index, request]));
+		let problem: Problem = {
+			code: 'connection-lost',
+			origin: 'proxy',
+			reason: 'The proxy’s answer ended before this was in it.',
+		};
+		try {
+			const init = {
+				method: 'POST',
+				body: JSON.stringify({ requests }),
+				...(options.signal && { signal: options.signal }),
+			};
+			for await (const text of readLines(this.#client.stream(path, init), longestLine)) {
+				const line = shape.schema.parse(JSON.parse(text));
+				const request = waiting.get(line.index);
+				if (!request) continue;
+				waiting.delete(line.index);
+				yield await shape.result(request, line);
+			}
+		} catch (error) {
+			options.signal?.throwIfAborted();
+			problem = problemOf(error);
+		}
+		for (const request of waiting.values()) yield shape.lost(request, problem);
+	}
+
+	#documents<R extends Reference>(
+		path: string,
+		requests: readonly DocumentRequest<R>[],
+		options: CallOptions,
+	): AsyncIterable<DocumentResult<R>> {
+		return this.#batch<DocumentRequest<R>, z.infer<typeof documentLineSchema>, DocumentResult<R>>(
+			path,
+			requests,
+			options,
+			{
+				schema: documentLineSchema,
+				lost: (request, problem) => ({ ok: false, request, problem }),
+				result: async (request, line) => {
+					if (!line.ok) return { ok: false, request, problem: line.problem };
+					try {
+						const received = {
+							bytes: bytesOf(line),
+							mediaType: line.mediaType,
+							statedDigest: line.digest,
+						};
+						const document = await verifyDocument(request.reference, received, this.#hash);
+						return { ok: true, request, document, checkedAt: line.checkedAt };
+					} catch (error) {
+						return { ok: false, request, problem: problemOf(error) };
+					}
+				},
+			},
+		);
+	}
+
+	readManifests(
+		requests: readonly DocumentRequest[],
+		options: CallOptions = {},
+	): AsyncIterable<DocumentResult> {
+		return this.#documents('/api/manifests', requests, options);
+	}
+
+	readConfigs(
+		requests: readonly DocumentRequest<DigestReference>[],
+		options: CallOptions = {},
+	): AsyncIterable<DocumentResult<DigestReference>> {
+		return this.#documents('/api/configs', requests, options);
+	}
+
+	exists(
+		requests: readonly PresenceRequest[],
+		options: CallOptions = {},
+	): AsyncIterable<PresenceResult> {
+		return this.#batch<PresenceRequest, z.infer<typeof presenceLineSchema>, PresenceResult>(
+			'/api/exists',
+			requests,
+			options,
+			{
+				schema: presenceLineSchema,
+				lost: (request, problem) => ({ ok: false, request, problem }),
+				result: (request, line) =>
+					Promise.resolve(
+						line.ok
+							? { ok: true, request, present: line.present, checkedAt: line.checkedAt }
+							: { ok: false, request, problem: line.problem },
+					),
+			},
+		);
+	}
+
+	async readBlob(
+		{ reference, namedBy }: DocumentRequest<DigestReference>,
+		{ signal }: CallOptions = {},
+	): Promise<BlobStream> {
+		const query = new URLSearchParams({
+			reference: formatReference(reference),
+			...(namedBy && { namedBy }),
+		});
+		const response = await this.#client.request(`/api/blob?${query}`, signal ? { signal } : {});
+		const length = response.headers.get('content-length');
+		const bytes = await response.arrayBuffer().catch((cause: unknown) => {
+			const reason = `The blob ${formatReference(reference)} did not arrive whole.`;
+			throw new ProblemError(
+				{ code: 'truncated', origin: 'proxy', reason, reference: formatReference(reference) },
+				{ cause },
+			);
+		});
+		const document = await verifyDocument(
+			reference,
+			{ bytes: new Uint8Array(bytes), mediaType: '' },
+			this.#hash,
+		);
+		return {
+			sizeBytes: length === null ? undefined : Number(length),
+			chunks: once(document.bytes),
+		};
+	}
+
+	async *#listing(path: string, { signal }: CallOptions): AsyncGenerator {
+		for await (const text of readLines(
+			this.#client.stream(path, signal ? { signal } : {}),
+			longestLine,
+		)) {
+			const line = listingLineSchema.parse(JSON.parse(text));
+			if (!line.ok) throw new ProblemError(line.problem);
+			yield line.item;
+		}
+	}
+
+	async *tags(repository: Repository, options: CallOptions = {}): AsyncGenerator<string> {
+		const query = new URLSearchParams({ repository: formatRepository(repository) });
+		for await (const item of this.#listing(`/api/tags?${query}`, options)) {
+			yield z.string().parse(item);
+		}
+	}
+
+	async *referrers(
+		subject: DigestReference,
+		options: CallOptions = {},
+	): AsyncGenerator<Descriptor> {
+		const query = new URLSearchParams({ reference: formatReference(subject) });
+		for await (const item of this.#listing(`/api/referrers?${query}`, options)) {
+			yield descriptorSchema.parse(item);
+		}
+	}
+
+	async *repositories(registry: string, options: CallOptions = {}): AsyncGenerator<string> {
+		const query = new URLSearchParams({ registry });
+		for await (const item of this.#listing(`/api/repositories?${query}`, options)) {
+			yield z.string().parse(item);
+		}
+	}
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+	yield await Promise.resolve(bytes);
+}

@@ -1,0 +1,29 @@
+/** The address bar as state: the whole router. */
+import { createSubscriber } from 'svelte/reactivity';
+import { on } from 'svelte/events';
+import { formatRoute, parseRoute, type ParsedRoute, type Route } from '../../shared/link/route.ts';
+
+export class Location {
+	#subscribe = createSubscriber((update) => on(window, 'hashchange', update));
+	// pushState and replaceState fire no event.
+	#version = $state(0);
+
+	#parsed: ParsedRoute = $derived.by(() => {
+		this.#subscribe();
+		void this.#version;
+		return parseRoute(window.location.hash);
+	});
+
+	get route(): Route {
+		return this.#parsed.route;
+	}
+
+	get notices(): readonly string[] {
+		return this.#parsed.notices;
+	}
+
+	go(route: Route, { replace = false } = {}): void {
+		history[replace ? 'replaceState' : 'pushState'](null, '', formatRoute(route));
+		this.#version += 1;
+	}
+}

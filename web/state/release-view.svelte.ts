@@ -1,0 +1,108 @@
+/** One release being looked at: reads it, and decides anew what is known as documents arrive. */
+import { formatReference, parseReference, type Reference } from '../../shared/oci/reference.ts';
+import type { Problem } from '../../shared/registry/problem.ts';
+import type { RegistryReader } from '../../shared/registry/registries.ts';
+import { assessCoverage, type ComponentCoverage } from '../../shared/release/coverage.ts';
+import { releaseFacts } from '../../shared/release/facts.ts';
+import { indexPullspecs } from '../../shared/release/pullspec-index.ts';
+import {
+	isRelease,
+	readRelease,
+	startReading,
+	type ReleaseReading,
+} from '../../shared/release/read-release.ts';
+
+/** While documents arrive, everything is decided anew at most this often. */
+const decideEveryMs = 80;
+
+const nowhere: readonly string[] = [];
+
+export class ReleaseView {
+	readonly #registries: RegistryReader;
+	readonly text: string;
+	readonly reference: Reference | undefined;
+	readonly invalid: Problem | undefined;
+
+	#reading = $state.raw<ReleaseReading | undefined>(undefined);
+	// The reading grows in place; each count stands for a state of it.
+	#version = $state(0);
+	#abort: AbortController | undefined;
+
+	/** How long the last reading took, in milliseconds; undefined while it goes on. */
+	tookMs = $state<number | undefined>(undefined);
+
+	readonly current = $derived.by(() => {
+		void this.#version;
+		return this.#reading && { ...this.#reading };
+	});
+	readonly stage = $derived(this.current?.stage ?? 'release');
+	readonly isDone = $derived(this.stage === 'done');
+	readonly problem = $derived(this.current?.problem);
+	readonly root = $derived(this.current?.root);
+	readonly images = $derived(this.current?.images ?? []);
+	readonly isRelease = $derived(this.current !== undefined && isRelease(this.current));
+	readonly facts = $derived(this.current && releaseFacts(this.current));
+	readonly coverage = $derived(this.current && assessCoverage(this.current));
+	readonly checkedAt = $derived(this.isDone ? this.current?.documents.checkedAt : undefined);
+	readonly payload = $derived(this.current?.payload);
+	readonly #usedIn = $derived(this.payload && indexPullspecs(this.payload));
+
+	constructor(text: string, registries: RegistryReader) {
+		this.text = text;
+		this.#registries = registries;
+		const parsed = parseReference(text);
+		if (parsed.ok) this.reference = parsed.reference;
+		else {
+			this.invalid = {
+				code: 'reference-invalid',
+				origin: 'browser',
+				reason: parsed.reason,
+				reference: text,
+			};
+		}
+	}
+
+	/** The names of the payload files that name a component. */
+	usedIn({ component }: ComponentCoverage): readonly string[] {
+		return this.#usedIn?.get(component.pullspec) ?? nowhere;
+	}
+
+	/** The reference by digest, once a tag is resolved. */
+	get permanent(): string | undefined {
+		const { reference, root } = this;
+		return reference && root && formatReference({ ...reference, digest: root.digest });
+	}
+
+	/** Reads, or reads again. `fresh` asks the registry also for what this browser keeps. */
+	async read({ fresh = false } = {}): Promise<void> {
+		if (!this.reference) return;
+		this.stop();
+		const abort = new AbortController();
+		this.#abort = abort;
+		const reading = startReading(this.reference);
+		const startedAt = performance.now();
+		this.tookMs = undefined;
+		this.#reading = reading;
+		let decidedAt = startedAt;
+		try {
+			for await (const step of readRelease(this.#registries, reading, {
+				signal: abort.signal,
+				fresh,
+			})) {
+				const isTurn = step.stage === 'done' || performance.now() - decidedAt > decideEveryMs;
+				if (!isTurn || abort.signal.aborted) continue;
+				this.#version += 1;
+				// Lets the page paint and answer keys before more is decided.
+				if (step.stage !== 'done') await new Promise(requestAnimationFrame);
+				decidedAt = performance.now();
+			}
+			this.tookMs = performance.now() - startedAt;
+		} catch (error) {
+			if (!abort.signal.aborted) throw error;
+		}
+	}
+
+	stop(): void {
+		this.#abort?.abort();
+	}
+}

@@ -1,11 +1,12 @@
 /** `espalier audit`: coverage in a terminal, from the same code as the page. */
 import { parseArgs } from 'node:util';
+import { depths, type Depth } from '../../shared/index/walk.ts';
 import { parsePlatform, type PlatformKey } from '../../shared/oci/platform.ts';
 import { parseReference, type Reference } from '../../shared/oci/reference.ts';
 import type { Problem } from '../../shared/registry/problem.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import { assessCoverage } from '../../shared/release/coverage.ts';
-import { verdict } from '../../shared/release/facts.ts';
+import { verdict } from '../../shared/release/verdict.ts';
 import {
 	isRelease,
 	readWholeRelease,
@@ -18,6 +19,7 @@ import { explain } from '../../shared/report/explain.ts';
 import { exitCodes, gate } from '../../shared/report/gate.ts';
 import { coverageMarkdown } from '../../shared/report/markdown.ts';
 import { coverageText, printable } from '../../shared/report/text.ts';
+import { inflate } from '../server/inflate.ts';
 import { openReader } from '../server/reader.ts';
 import {
 	readRegistrySettings,
@@ -37,6 +39,7 @@ export interface AuditArguments {
 	readonly reference: Reference;
 	readonly format: Format;
 	readonly required: readonly PlatformKey[];
+	readonly depth: Depth;
 	readonly store: string | undefined;
 	readonly registries: RegistrySettings;
 }
@@ -47,6 +50,7 @@ const flags = {
 	csv: { type: 'boolean' },
 	markdown: { type: 'boolean' },
 	require: { type: 'string', multiple: true },
+	check: { type: 'string' },
 	store: { type: 'string' },
 	help: { type: 'boolean', short: 'h' },
 } as const;
@@ -71,6 +75,12 @@ function readPlatforms(texts: readonly string[]): readonly PlatformKey[] {
 		});
 }
 
+function readDepth(text: string): Depth {
+	const depth = depths.find((candidate) => candidate === text);
+	if (!depth) throw new UsageError(`“${text}” after --check is not one of ${depths.join(', ')}.`);
+	return depth;
+}
+
 /** Undefined where only help was asked for. @throws UsageError */
 export function readAuditArguments(args: readonly string[]): AuditArguments | undefined {
 	const { values, positionals } = parseFlags(args);
@@ -92,6 +102,7 @@ export function readAuditArguments(args: readonly string[]): AuditArguments | un
 		reference: parsed.reference,
 		format: formats[0] ?? 'text',
 		required: readPlatforms(values.require ?? []),
+		depth: readDepth(values.check ?? 'configs'),
 		store: values.store,
 		registries: readRegistrySettings(values),
 	};
@@ -137,8 +148,8 @@ export async function auditRelease(
 	args: AuditArguments,
 	output: Output,
 ): Promise<number> {
-	const reading = startReading(args.reference);
-	await readWholeRelease(reader, reading);
+	const reading = startReading(args.reference, args.depth);
+	await readWholeRelease({ registries: reader, inflate }, reading);
 	const report = coverageReport(reading);
 	if (!report) {
 		const problem = reading.problem ?? (isRelease(reading) ? undefined : notARelease(reading));

@@ -40,6 +40,8 @@ Usage:
 Flags:
   --json | --csv | --markdown   print it in this form
   --require PLATFORM            fail unless everything is built for it, such as linux/arm64 (again for more)
+  --check DEPTH                 “configs” (default): compare every listed platform with what the image says;
+                                “children”: every manifest is read, platforms are taken as listed (faster)
   --store DIR                   where the embedded registry keeps its repositories, for “store/…”
 ${registryFlags}
 

@@ -241,6 +241,7 @@ async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 /** Writes the demo release where it is not there yet. Its bytes are the same on every machine. */
 export async function ensureDemoRelease(store: Store): Promise<void> {
-	const tags = await store.repository(releaseRepository).tags();
-	if (!tags.includes(version)) await new DemoRelease(store).write();
+	const repository = store.repository(releaseRepository);
+	const isThere = (await repository.exists()) && (await repository.tags()).includes(version);
+	if (!isThere) await new DemoRelease(store).write();
 }

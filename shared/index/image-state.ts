@@ -1,5 +1,5 @@
 /** What is known of one image: whether it is there, whole, and for the platform it is listed under. */
-import { isDigest, type Digest } from '../oci/digest.ts';
+import { isDigest } from '../oci/digest.ts';
 import { readConfig, readManifest } from '../oci/document.ts';
 import type { Descriptor, ImageConfig, ImageManifest } from '../oci/manifest.ts';
 import { isImageConfigType } from '../oci/media-type.ts';
@@ -23,12 +23,14 @@ export type ImageState =
 	| { readonly kind: 'unchecked'; readonly reason: string; readonly problem?: Problem }
 	/** Its manifest or config is not there, or is not what its descriptor says. */
 	| { readonly kind: 'broken'; readonly reason: string; readonly problem?: Problem }
-	/** Manifest and config are there and whole. */
+	/** Its manifest is there and whole, and so is its config where that was read. */
 	| {
 			readonly kind: 'read';
 			readonly manifest: ImageManifest;
 			readonly config: ImageConfig | undefined;
 			readonly platform: PlatformKey | undefined;
+			/** False where the config was not read, or not yet: its manifest is there, its platform is taken as listed. */
+			readonly compared: boolean;
 			/** Set where the config disagrees with the listed platform: a sentence that names both. */
 			readonly disagreement?: string;
 			readonly checkedAt: number;
@@ -120,54 +122,61 @@ function disagreement(
 		: undefined;
 }
 
-function checked(
-	manifest: ImageManifest,
-	config: ImageConfig | undefined,
-	promised: PlatformKey | undefined,
-) {
-	if (config === undefined) {
-		const disagreement =
-			promised &&
-			`It is listed as ${promised}, but it is an artifact (${manifest.config.mediaType}).`;
-		return { manifest, config, platform: undefined, ...(disagreement && { disagreement }) };
-	}
-	const platform = configPlatform(config);
-	const sentence = disagreement(promised, platform);
-	return { manifest, config, platform, ...(sentence && { disagreement: sentence }) };
+type ReadState = Extract<ImageState, { kind: 'read' }>;
+
+/** Something listed under a platform that is no image at all. */
+function artifactState(manifest: ImageManifest, promised: PlatformKey | undefined) {
+	const { mediaType } = manifest.config;
+	return {
+		config: undefined,
+		platform: undefined,
+		compared: true,
+		...(promised && {
+			disagreement: `It is listed as ${promised}, but it is an artifact (${mediaType}).`,
+		}),
+	};
 }
 
+function comparedState(config: ImageConfig, promised: PlatformKey | undefined) {
+	const platform = configPlatform(config);
+	const sentence = disagreement(promised, platform);
+	return { config, platform, compared: true, ...(sentence && { disagreement: sentence }) };
+}
+
+function readState(
+	repository: Repository,
+	{ promised }: PromisedImage,
+	manifest: ImageManifest,
+	documents: Documents,
+): Omit<ReadState, 'kind' | 'manifest' | 'checkedAt'> | Failure | { kind: 'pending' } {
+	if (!isImageConfigType(manifest.config.mediaType)) return artifactState(manifest, promised);
+	const result = documents.config(repository, manifest.config.digest);
+	if (result) {
+		const config = readImageConfig(result, manifest.config);
+		return isFailure(config) ? config : comparedState(config, promised);
+	}
+	if (promised === undefined) return { kind: 'pending' };
+	return { config: undefined, platform: promised, compared: false };
+}
+
+/** Holds an image's promise against the documents read so far. */
 export function imageState(
 	repository: Repository,
 	image: PromisedImage,
 	documents: Documents,
 ): ImageState {
-	if (!isDigest(image.digest)) {
-		const algorithm = image.digest.slice(0, image.digest.indexOf(':'));
-		return {
-			kind: 'unchecked',
-			reason: `Its digest uses ${algorithm}, which cannot be verified here.`,
-		};
+	const { digest } = image;
+	if (!isDigest(digest)) {
+		const algorithm = digest.slice(0, digest.indexOf(':'));
+		const reason = `Its digest uses ${algorithm}, which cannot be verified here.`;
+		return { kind: 'unchecked', reason };
 	}
-	const digest: Digest = image.digest;
 	const result = documents.manifest(repository, digest);
 	if (!result) return { kind: 'pending' };
 	if (!result.ok) return failure('manifest', result.problem);
 	const manifest = readImageManifest(result, image.sizeBytes);
 	if (isFailure(manifest)) return manifest;
-	if (!isImageConfigType(manifest.config.mediaType)) {
-		return {
-			kind: 'read',
-			...checked(manifest, undefined, image.promised),
-			checkedAt: result.checkedAt,
-		};
-	}
-	const configResult = documents.config(repository, manifest.config.digest);
-	if (!configResult) return { kind: 'pending' };
-	const config = readImageConfig(configResult, manifest.config);
-	if (isFailure(config)) return config;
-	return {
-		kind: 'read',
-		...checked(manifest, config, image.promised),
-		checkedAt: result.checkedAt,
-	};
+	const state = readState(repository, image, manifest, documents);
+	if ('kind' in state) return state;
+	return { kind: 'read', ...state, manifest, checkedAt: result.checkedAt };
 }

@@ -41,6 +41,8 @@ export const statusMeanings: Readonly<Record<Status, string>> = {
 
 export interface Cell {
 	readonly platform: PlatformKey;
+	/** The release itself is made for this platform. */
+	readonly expected: boolean;
 	readonly status: Status;
 	/** of the child; absent where nothing is listed */
 	readonly digest?: string;
@@ -54,6 +56,8 @@ export interface Cell {
 	readonly problem?: Problem;
 	/** not looked at yet, while reading goes on */
 	readonly pending?: true;
+	/** whether the listed platform was compared with the image's config */
+	readonly compared?: boolean;
 	readonly checkedAt?: number;
 }
 
@@ -93,6 +97,8 @@ export interface Coverage {
 	readonly counts: StatusCounts;
 	/** Cells that reading has not come to yet; they count as unchecked. */
 	readonly pending: number;
+	/** Cells counted as built or extra whose platform was not compared with the image's config. */
+	readonly uncompared: number;
 }
 
 /** What stands for builds that do not exist: the placeholder image's own child for each platform. */
@@ -147,7 +153,10 @@ function placeholdersOf(rows: readonly Row[]): Placeholders {
 	return { kind: 'known', digests };
 }
 
-function listedCell(image: ListedImage, platform: PlatformKey): Cell {
+/** A cell before it is held against what the release is made for. */
+type UnjudgedCell = Omit<Cell, 'expected'>;
+
+function listedCell(image: ListedImage, platform: PlatformKey): UnjudgedCell {
 	const { digest, mediaType, state } = image;
 	const listed = { platform, digest, mediaType };
 	switch (state.kind) {
@@ -162,6 +171,7 @@ function listedCell(image: ListedImage, platform: PlatformKey): Cell {
 			const known = {
 				...listed,
 				sizeBytes: imageSizeBytes(state.manifest),
+				compared: state.compared,
 				checkedAt: state.checkedAt,
 			};
 			return state.disagreement
@@ -172,13 +182,8 @@ function listedCell(image: ListedImage, platform: PlatformKey): Cell {
 }
 
 /** Tells a build from a placeholder and from what was not expected. */
-function judge(
-	cell: Cell,
-	component: Component,
-	expected: boolean,
-	placeholders: Placeholders,
-): Cell {
-	const { platform, digest } = cell;
+function judge(cell: Cell, component: Component, placeholders: Placeholders): Cell {
+	const { platform, digest, expected } = cell;
 	const judgeable = component.name !== placeholderComponent && placeholders.kind !== 'none';
 	const stands = placeholders.kind === 'known' && digest === placeholders.digests.get(platform);
 	if (judgeable && digest !== undefined && stands && cell.status !== 'broken') {
@@ -212,7 +217,7 @@ function judge(
 }
 
 /** A platform without a child of its own: missing, unless something unread might still be it. */
-function unlistedCell({ root, images }: Row, platform: PlatformKey): Cell {
+function unlistedCell({ root, images }: Row, platform: PlatformKey): UnjudgedCell {
 	if (root.kind === 'pending') {
 		return { platform, status: 'unchecked', reason: 'Not read yet.', pending: true };
 	}
@@ -242,8 +247,13 @@ function cellsOf(
 	return [...expected, ...beyond].map((platform) => {
 		const image = byPlatform.get(platform);
 		const cell = image ? listedCell(image, platform) : unlistedCell(row, platform);
-		return judge(cell, row.component, expected.includes(platform), placeholders);
+		return judge({ ...cell, expected: expected.includes(platform) }, row.component, placeholders);
 	});
+}
+
+/** True for a cell that would be a mismatch if its config turned out to disagree. */
+export function isUncompared({ status, compared }: Cell): boolean {
+	return (status === 'built' || status === 'extra') && compared === false;
 }
 
 export function countStatuses(cells: Iterable<Cell>): StatusCounts {
@@ -294,5 +304,6 @@ export function assessCoverage(reading: ReleaseReading): Coverage {
 		components: covered,
 		counts: countStatuses(cells),
 		pending: cells.filter(({ pending }) => pending).length,
+		uncompared: cells.filter(isUncompared).length,
 	};
 }

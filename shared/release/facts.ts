@@ -1,9 +1,9 @@
 /** What is to be said of a release as a whole. */
 import type { Digest } from '../oci/digest.ts';
 import type { PlatformKey } from '../oci/platform.ts';
-import type { ImagePayload, ReleaseReading } from './read-release.ts';
-import { expectedPlatforms, type Coverage } from './coverage.ts';
-import { labelledName } from './read-release.ts';
+import type { ImagePayload } from './read-payload.ts';
+import { expectedPlatforms } from './coverage.ts';
+import { labelledName, type ReleaseReading } from './read-release.ts';
 import { architectureKey } from './release-metadata.ts';
 
 /** Whether the release images of all platforms carry the same payload. */
@@ -124,29 +124,4 @@ export function releaseFacts(reading: ReleaseReading): ReleaseFacts | undefined 
 		metadata: payload.metadata.extra,
 		findings: findingsOf(reading),
 	};
-}
-
-function plural(count: number, one: string, many = `${one}s`): string {
-	return `${count} ${count === 1 ? one : many}`;
-}
-
-/** The whole matrix in one sentence. */
-export function verdict(coverage: Coverage): string {
-	const { components, counts } = coverage;
-	const affected = components.filter(
-		({ worst }) => worst !== 'built' && worst !== 'extra' && worst !== 'exempt',
-	);
-	if (components.length === 0) return 'The payload names no components.';
-	if (affected.length === 0) {
-		return `All ${plural(components.length, 'component')} are built for every platform of the release.`;
-	}
-	const parts = [
-		counts.placeholder > 0 &&
-			`${components.filter((row) => row.cells.some(({ status }) => status === 'placeholder')).length} of ${plural(components.length, 'component')} stand on placeholders: ${plural(counts.placeholder, 'cell')} that would pull the pod image instead of a build`,
-		counts.broken > 0 && plural(counts.broken, 'broken cell'),
-		counts.missing > 0 && plural(counts.missing, 'missing cell'),
-		counts.mismatch > 0 && plural(counts.mismatch, 'mismatch', 'mismatches'),
-		counts.unchecked > 0 && `${plural(counts.unchecked, 'cell')} could not be checked`,
-	].filter((part) => part !== false);
-	return `${parts.join('; ')}.`;
 }

@@ -21,8 +21,18 @@ export function parseSort(text: string): Sort | undefined {
 	return by && { by, descending: text.startsWith('-') };
 }
 
-export function builtCount({ cells }: ComponentCoverage): number {
-	return cells.filter(({ status }) => status === 'built').length;
+/** Cells that are built, and cells that should be. */
+export interface BuiltCount {
+	readonly built: number;
+	readonly expected: number;
+}
+
+export function countBuilt(rows: readonly ComponentCoverage[]): BuiltCount {
+	const expected = rows.flatMap(({ cells }) => cells.filter((cell) => cell.expected));
+	return {
+		built: expected.filter(({ status }) => status === 'built').length,
+		expected: expected.length,
+	};
 }
 
 /** Gravest status first; among those, the more cells the earlier. */
@@ -42,7 +52,7 @@ function measure(
 		case 'name':
 			return 0;
 		case 'built':
-			return builtCount(row);
+			return countBuilt([row]).built;
 		case 'size':
 			return row.sizeBytes;
 		case 'unique':

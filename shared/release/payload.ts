@@ -1,5 +1,5 @@
 /** A release's payload: the files of the layer that holds `release-manifests/`. */
-import { gunzip } from '../archive/gzip.ts';
+import { gunzip, type Inflate } from '../archive/gzip.ts';
 import { readTar, type TarEntry } from '../archive/tar.ts';
 import { layerCompression } from '../oci/media-type.ts';
 import { limits } from '../registry/limits.ts';
@@ -40,6 +40,7 @@ export function isManifestFile(name: string): boolean {
 export async function readLayer(
 	mediaType: string,
 	chunks: AsyncIterable<Uint8Array>,
+	inflate: Inflate,
 ): Promise<readonly TarEntry[]> {
 	if (layerCompression(mediaType) !== 'gzip') {
 		throw new ProblemError({
@@ -48,7 +49,7 @@ export async function readLayer(
 			reason: `The payload layer is ${mediaType}; release payloads are gzip-compressed archives.`,
 		});
 	}
-	const archive = await gunzip(chunks, {
+	const archive = await gunzip(chunks, inflate, {
 		mostBytes: limits.payloadUnpackedBytes,
 		mostRatio: limits.payloadRatio,
 	});

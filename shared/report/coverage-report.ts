@@ -1,5 +1,6 @@
 /** Coverage as a document: the documented, stable shape of `espalier audit --json`. */
 import * as z from 'zod';
+import { depths } from '../index/walk.ts';
 import { formatReference } from '../oci/reference.ts';
 import { assessCoverage, statuses, type Cell, type Coverage } from '../release/coverage.ts';
 import { releaseFacts } from '../release/facts.ts';
@@ -29,6 +30,8 @@ const platformCellSchema = z.object({
 export const coverageReportSchema = z.object({
 	schema: z.literal(coverageSchemaName),
 	release: z.object({
+		/** what was read of every image: its manifest, or its config too, and so its platform compared */
+		checked: z.enum(depths),
 		/** as asked */
 		reference: z.string(),
 		name: z.string(),
@@ -106,6 +109,7 @@ export function coverageReport(reading: ReleaseReading): CoverageReport | undefi
 	return {
 		schema: coverageSchemaName,
 		release: {
+			checked: reading.depth,
 			reference: formatReference(reading.asked),
 			...rest,
 			...(created && { created }),

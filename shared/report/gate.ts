@@ -1,6 +1,6 @@
 /** Whether a release may pass: the exit code of `espalier audit --require`. */
 import type { PlatformKey } from '../oci/platform.ts';
-import type { Cell, Coverage } from '../release/coverage.ts';
+import { isUncompared, type Cell, type Coverage } from '../release/coverage.ts';
 
 export const exitCodes = { passed: 0, error: 1, uncovered: 3, unchecked: 4 } as const;
 
@@ -27,7 +27,8 @@ function judge(
 	);
 	return {
 		uncovered: cells.filter((cell) => !cell || uncovered.has(cell.status)).length,
-		unchecked: cells.filter((cell) => cell?.status === 'unchecked').length,
+		unchecked: cells.filter((cell) => cell && (cell.status === 'unchecked' || isUncompared(cell)))
+			.length,
 	};
 }
 

@@ -4,6 +4,8 @@ import type { Problem } from '../../shared/registry/problem.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import { assessCoverage, type ComponentCoverage } from '../../shared/release/coverage.ts';
 import { releaseFacts } from '../../shared/release/facts.ts';
+import { inflate } from '../api/inflate.ts';
+import type { PayloadSource } from '../../shared/release/read-payload.ts';
 import { indexPullspecs } from '../../shared/release/pullspec-index.ts';
 import {
 	isRelease,
@@ -18,7 +20,7 @@ const decideEveryMs = 80;
 const nowhere: readonly string[] = [];
 
 export class ReleaseView {
-	readonly #registries: RegistryReader;
+	readonly #source: PayloadSource;
 	readonly text: string;
 	readonly reference: Reference | undefined;
 	readonly invalid: Problem | undefined;
@@ -48,8 +50,8 @@ export class ReleaseView {
 	readonly #usedIn = $derived(this.payload && indexPullspecs(this.payload));
 
 	constructor(text: string, registries: RegistryReader) {
+		this.#source = { registries, inflate };
 		this.text = text;
-		this.#registries = registries;
 		const parsed = parseReference(text);
 		if (parsed.ok) this.reference = parsed.reference;
 		else {
@@ -85,7 +87,7 @@ export class ReleaseView {
 		this.#reading = reading;
 		let decidedAt = startedAt;
 		try {
-			for await (const step of readRelease(this.#registries, reading, {
+			for await (const step of readRelease(this.#source, reading, {
 				signal: abort.signal,
 				fresh,
 			})) {

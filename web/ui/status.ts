@@ -1,5 +1,5 @@
 /** How statuses are called and drawn: a glyph for each, so that colour is never the only sign. */
-import type { Cell, Status } from '../../shared/release/coverage.ts';
+import { isUncompared, type Cell, type Status } from '../../shared/release/coverage.ts';
 
 /** One line beside the glyph, as short as can be. */
 export function cellNote({ status, placeholderOf, problem, pending }: Cell): string {
@@ -24,8 +24,9 @@ export function cellNote({ status, placeholderOf, problem, pending }: Cell): str
 /** What a screen reader says of a cell. */
 export function cellName(component: string, cell: Cell): string {
 	const status = cell.pending ? 'not read yet' : cell.status;
+	const compared = isUncompared(cell) ? ', platform not compared yet' : '';
 	const detail = cell.placeholderOf ? ` of ${cell.placeholderOf}` : '';
-	return `${component}, ${cell.platform.replace('/', ' ')}: ${status}${detail}`;
+	return `${component}, ${cell.platform.replace('/', ' ')}: ${status}${detail}${compared}`;
 }
 
 /** The order of the legend: what is well first. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { inflate } from '../../../proxy/server/inflate.ts';
 import { gunzip } from '../../../shared/archive/gzip.ts';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
 import { parsePayload, readLayer, type Payload } from '../../../shared/release/payload.ts';
@@ -25,7 +26,9 @@ describe.skipIf(fixturesMissing)(
 
 		beforeAll(async () => {
 			layer = await readFile(payloadLayer412);
-			payload = parsePayload([await readLayer(mediaTypes.dockerLayerGzip, chunked(layer))]);
+			payload = parsePayload([
+				await readLayer(mediaTypes.dockerLayerGzip, chunked(layer), inflate),
+			]);
 		});
 
 		it('has 183 components, 647 entries and 21 previous versions', () => {
@@ -44,7 +47,10 @@ describe.skipIf(fixturesMissing)(
 		});
 
 		it('unpacks to the content that its config names', async () => {
-			const unpacked = await gunzip(chunked(layer), { mostBytes: 2 ** 28, mostRatio: 200 });
+			const unpacked = await gunzip(chunked(layer), inflate, {
+				mostBytes: 2 ** 28,
+				mostRatio: 200,
+			});
 			const config = JSON.parse(await readFile(config412, 'utf8')) as {
 				rootfs: { diff_ids: string[] };
 			};
@@ -88,7 +94,7 @@ describe.skipIf(fixturesMissing)(
 		it('refuses the layer when it is cut short, anywhere', async () => {
 			for (const length of [0, 9, 100, 500_000, layer.length - 1]) {
 				await expect(
-					readLayer(mediaTypes.dockerLayerGzip, chunked(layer.subarray(0, length))),
+					readLayer(mediaTypes.dockerLayerGzip, chunked(layer.subarray(0, length)), inflate),
 				).rejects.toMatchObject({
 					problem: { code: expect.stringMatching(/truncated|malformed/) as string },
 				});

@@ -147,7 +147,7 @@ class DemoRelease {
 		const pod = this.#pods.get(architecture);
 		const listed = platform(architecture);
 		if (placeholders?.includes(architecture) && pod)
-			return { manifest: pod.manifest, platform: listed };
+			{return { manifest: pod.manifest, platform: listed };}
 		const configured = mislabelled?.listed === architecture ? mislabelled.configured : architecture;
 		const image = await this.#build(name, configured);
 		if (lost !== architecture) await this.#putImage(componentRepository, image);
@@ -165,7 +165,7 @@ class DemoRelease {
 		for (const architecture of listed) entries.push(await this.#entry(component, architecture));
 		const index = makeIndex('oci', entries);
 		if (elsewhere)
-			return byDigest({ registry: elsewhere, repository: `mirror/${name}` }, index.digest);
+			{return byDigest({ registry: elsewhere, repository: `mirror/${name}` }, index.digest);}
 		// One child is lost on purpose, so what the index lists is not insisted on.
 		await this.#store
 			.repository(componentRepository)

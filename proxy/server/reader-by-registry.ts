@@ -1,35 +1,15 @@
 /** One reader over two: the embedded registry by its reserved name, all others over the network. */
 import { storeRegistry, type Reference, type Repository } from '../../shared/oci/reference.ts';
+import { Confluence } from '../../shared/registry/confluence.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 
-interface Arrival<T> {
-	readonly iterator: AsyncIterator<T>;
-	readonly result: IteratorResult<T>;
-}
-
-async function take<T>(iterator: AsyncIterator<T>): Promise<Arrival<T>> {
-	return { iterator, result: await iterator.next() };
-}
-
-/** What several sources yield, in the order in which it arrives. */
 async function* merge<T>(sources: readonly AsyncIterable<T>[]): AsyncGenerator<T> {
-	const iterators = sources.map((source) => source[Symbol.asyncIterator]());
-	const next = new Map(iterators.map((iterator) => [iterator, take(iterator)]));
+	const streams = new Confluence(sources);
 	try {
-		while (next.size > 0) {
-			const { iterator, result } = await Promise.race(next.values());
-			if (result.done) {
-				next.delete(iterator);
-				continue;
-			}
-			next.set(iterator, take(iterator));
-			yield result.value;
-		}
+		for (let item = await streams.next(); item !== undefined; item = await streams.next())
+			{yield item;}
 	} finally {
-		for (const [iterator, arrival] of next) {
-			arrival.catch(() => undefined);
-			iterator.return?.().catch(() => undefined);
-		}
+		streams.stop();
 	}
 }
 

@@ -1,15 +1,10 @@
 /** Readers for this user: with the logins and the embedded registry of the host. */
 import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { storeRegistry } from '../../shared/oci/reference.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import type { RegistrySettings } from '../cli/registry-arguments.ts';
-import { ensureDemoRelease } from '../demo/demo-release.ts';
-import { Store } from '../store/store.ts';
-import { StoreReader } from '../store/store-reader.ts';
 import { HostCredentials } from '../upstream/credentials/host-credentials.ts';
 import { DirectReader } from '../upstream/direct-reader.ts';
-import { dataDirectory, ownSurroundings } from './data-directory.ts';
 import { readByRegistry } from './reader-by-registry.ts';
 
 export interface ReaderOptions {
@@ -20,13 +15,6 @@ export interface ReaderOptions {
 
 /** A reader that holds connections until it is closed. */
 export type OpenReader = RegistryReader & { close(): Promise<void> };
-
-/** Opens the embedded registry, which is made where it is missing, with a release to look at. */
-export async function openStore({ store: folder }: Pick<ReaderOptions, 'store'>): Promise<Store> {
-	const store = await Store.open(folder ?? join(dataDirectory(ownSurroundings()), 'store'));
-	await ensureDemoRelease(store);
-	return store;
-}
 
 /** The Docker and Podman logins of this user. */
 export function ownCredentials(): HostCredentials {
@@ -40,6 +28,8 @@ export function ownCredentials(): HostCredentials {
 export async function openReader(options: ReaderOptions, registry: string): Promise<OpenReader> {
 	const network = new DirectReader({ ...options.registries, credentials: ownCredentials() });
 	if (registry !== storeRegistry) return network;
-	const store = new StoreReader(await openStore(options));
+	// Commands that have nothing to do with it start faster without it.
+	const { openStore, StoreReader } = await import('./embedded-store.ts');
+	const store = new StoreReader(await openStore(options.store));
 	return Object.assign(readByRegistry(store, network), { close: () => network.close() });
 }

@@ -10,7 +10,8 @@ import { StoreReader } from '../store/store-reader.ts';
 import type { CredentialSource } from '../upstream/credentials/credential.ts';
 import { DirectReader } from '../upstream/direct-reader.ts';
 import { endpointOf } from '../upstream/endpoint.ts';
-import { openStore, ownCredentials, type ReaderOptions } from './reader.ts';
+import { openStore } from './embedded-store.ts';
+import { ownCredentials, type ReaderOptions } from './reader.ts';
 import { readByRegistry } from './reader-by-registry.ts';
 
 export interface OpenedRegistries {
@@ -46,7 +47,7 @@ export async function openRegistries(
 	token: string,
 ): Promise<OpenedRegistries> {
 	const { registries } = options;
-	const store = await openStore(options);
+	const store = await openStore(options.store);
 	const credentials = ownCredentials();
 	const network = new DirectReader({ ...registries, credentials });
 	return {

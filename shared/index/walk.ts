@@ -5,6 +5,7 @@ import { isAttestation, type Child, type Index } from '../oci/manifest.ts';
 import { isImageConfigType, isImageManifestType, isIndexType } from '../oci/media-type.ts';
 import { byDigest, formatReference, type DigestReference } from '../oci/reference.ts';
 import { limits } from '../registry/limits.ts';
+import { Confluence } from '../registry/confluence.ts';
 import type {
 	CallOptions,
 	DocumentRequest,
@@ -60,20 +61,54 @@ function leadsTo({ reference, namedBy }: DocumentRequest, document: Document): L
 	return { ...nowhere, configs: [request(content.manifest.config.digest)] };
 }
 
-/** Lets each request through once. */
-function onlyOnce() {
-	const asked = new Set<string>();
-	return <R extends DocumentRequest>(requests: readonly R[]): R[] =>
-		requests.filter(({ reference }) => {
-			const name = formatReference(reference);
-			return !asked.has(name) && asked.add(name);
-		});
+/** While this many are waiting, a second batch starts beside the first: registries are kept busy. */
+const batchSize = 96;
+const mostBatches = 2;
+
+/** What is still to be read. Each document is asked for once, and nesting is followed eight levels down. */
+class Agenda {
+	readonly #heights = new Map<string, number>();
+	#manifests: DocumentRequest[] = [];
+	#configs: DocumentRequest<DigestReference>[] = [];
+
+	addManifests(requests: readonly DocumentRequest[], below?: DocumentRequest): void {
+		const above = below && this.#heights.get(formatReference(below.reference));
+		const height = above === undefined ? 0 : above + 1;
+		if (height > limits.indexDepth) return;
+		this.#manifests.push(...requests.filter((request) => this.#isNew(request, height)));
+	}
+
+	addConfigs(requests: readonly DocumentRequest<DigestReference>[]): void {
+		this.#configs.push(...requests.filter((request) => this.#isNew(request, 0)));
+	}
+
+	#isNew({ reference }: DocumentRequest, height: number): boolean {
+		const name = formatReference(reference);
+		if (this.#heights.has(name)) return false;
+		this.#heights.set(name, height);
+		return true;
+	}
+
+	/** The next batch of manifests, where one is due beside `running` others. */
+	takeManifests(running: number): readonly DocumentRequest[] {
+		const isDue = this.#manifests.length >= (running === 0 ? 1 : batchSize);
+		if (!isDue || running >= mostBatches) return [];
+		const batch = this.#manifests;
+		this.#manifests = [];
+		return batch;
+	}
+
+	/** All configs, once no manifest is left that could lead to more. */
+	takeConfigs(): readonly DocumentRequest<DigestReference>[] {
+		const batch = this.#configs;
+		this.#configs = [];
+		return batch;
+	}
 }
 
 /**
- * Reads `roots`, the children of those that are indexes, theirs again (eight levels at most), and configs as
- * `depth` says. What arrives goes into `documents`; each arrival is yielded, failures too.
- * A digest met again is not read again, so a cycle ends by itself.
+ * Reads `roots`, the children of those that are indexes, theirs again, and then configs as `depth` says.
+ * What arrives goes into `documents`; each arrival is yielded, failures too.
  */
 export async function* walk(
 	registries: RegistryReader,
@@ -81,25 +116,32 @@ export async function* walk(
 	documents: Documents,
 	{ depth = 'configs', ...options }: WalkOptions = {},
 ): AsyncGenerator<DocumentResult> {
-	const fresh = onlyOnce();
+	const agenda = new Agenda();
 	const stated = new Set<Digest>();
-	const configs: DocumentRequest<DigestReference>[] = [];
-	let level: readonly DocumentRequest[] = fresh(roots);
-	for (let height = 0; level.length > 0 && height <= limits.indexDepth; height += 1) {
-		const next: DocumentRequest<DigestReference>[] = [];
-		for await (const result of registries.readManifests(level, options)) {
+	const batches = new Confluence<DocumentResult>();
+	agenda.addManifests(roots);
+	try {
+		for (;;) {
+			const due = agenda.takeManifests(batches.running);
+			if (due.length > 0) batches.add(registries.readManifests(due, options));
+			if (batches.running === 0) break;
+			const result = await batches.next();
+			if (!result) continue;
 			documents.addManifest(result);
 			if (result.ok) {
 				const lead = leadsTo(result.request, result.document);
 				for (const digest of lead.stated) stated.add(digest);
-				next.push(...fresh(lead.manifests));
+				agenda.addManifests(lead.manifests, result.request);
 				const isWanted = depth === 'configs' || !stated.has(result.document.digest);
-				if (isWanted) configs.push(...fresh(lead.configs));
+				if (isWanted) agenda.addConfigs(lead.configs);
 			}
 			yield result;
 		}
-		level = next;
+	} finally {
+		batches.stop();
 	}
+	const configs = agenda.takeConfigs();
+	if (configs.length === 0) return;
 	for await (const result of registries.readConfigs(configs, options)) {
 		documents.addConfig(result);
 		yield result;

@@ -203,7 +203,8 @@ function develop(root, passedOn) {
 	return Promise.all(ends);
 }
 
-async function start(root, [command = 'serve', ...rest]) {
+/** Refuses an old Node, and installs dependencies where they are missing or out of date. */
+export async function prepareDependencies(root) {
 	if (!isNewEnough(process.version)) {
 		throw new Error(
 			`Espalier needs Node ${oldestNode.join('.')} or later; this is ${process.version}. Get a newer one from https://nodejs.org.`,
@@ -211,8 +212,17 @@ async function start(root, [command = 'serve', ...rest]) {
 	}
 	if (needsInstall(root)) await install(root);
 	else if (!readIfThere(join(root, installStamp))) stampInstall(root);
-	if (command === 'dev') return develop(root, rest);
+}
+
+/** Builds where a source has changed since. */
+export async function prepareBuild(root) {
 	if (needsBuild(root)) await build(root);
+}
+
+async function start(root, [command = 'serve', ...rest]) {
+	await prepareDependencies(root);
+	if (command === 'dev') return develop(root, rest);
+	await prepareBuild(root);
 	await import(pathToFileURL(join(root, 'dist/proxy/main.js')).href);
 }
 

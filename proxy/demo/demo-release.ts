@@ -146,8 +146,9 @@ class DemoRelease {
 		const { name, placeholders, lost, mislabelled } = component;
 		const pod = this.#pods.get(architecture);
 		const listed = platform(architecture);
-		if (placeholders?.includes(architecture) && pod)
-			{return { manifest: pod.manifest, platform: listed };}
+		if (placeholders?.includes(architecture) && pod) {
+			return { manifest: pod.manifest, platform: listed };
+		}
 		const configured = mislabelled?.listed === architecture ? mislabelled.configured : architecture;
 		const image = await this.#build(name, configured);
 		if (lost !== architecture) await this.#putImage(componentRepository, image);
@@ -164,8 +165,9 @@ class DemoRelease {
 		const entries: IndexEntry[] = [];
 		for (const architecture of listed) entries.push(await this.#entry(component, architecture));
 		const index = makeIndex('oci', entries);
-		if (elsewhere)
-			{return byDigest({ registry: elsewhere, repository: `mirror/${name}` }, index.digest);}
+		if (elsewhere) {
+			return byDigest({ registry: elsewhere, repository: `mirror/${name}` }, index.digest);
+		}
 		// One child is lost on purpose, so what the index lists is not insisted on.
 		await this.#store
 			.repository(componentRepository)

@@ -6,8 +6,9 @@ import type { RegistryReader } from '../../shared/registry/registries.ts';
 async function* merge<T>(sources: readonly AsyncIterable<T>[]): AsyncGenerator<T> {
 	const streams = new Confluence(sources);
 	try {
-		for (let item = await streams.next(); item !== undefined; item = await streams.next())
-			{yield item;}
+		for (let item = await streams.next(); item !== undefined; item = await streams.next()) {
+			yield item;
+		}
 	} finally {
 		streams.stop();
 	}

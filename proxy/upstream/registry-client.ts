@@ -87,6 +87,12 @@ const reachMemoryMs = 5_000;
 const gateSpreadMs = 250;
 const safePath = /^\/v2\/[\w.:/?=&%+~,;@!$'()*-]*$/;
 
+/** A registry that asked to be left alone for longer than anybody waits. */
+function closed(registry: string, retryAfterMs: number): Problem {
+	const reason = `${registry} takes no more requests for now.`;
+	return { code: 'rate-limited', origin: 'registry', reason, registry, status: 429, retryAfterMs };
+}
+
 export class RegistryClient {
 	readonly #options: RegistryClientOptions;
 	readonly #lines = new Map<string, Line>();
@@ -238,7 +244,7 @@ export class RegistryClient {
 	): Promise<Outcome<A>> {
 		let generation: number | undefined;
 		try {
-			await this.#place(line, call.signal);
+			await this.#place(line, call);
 			generation = line.width.generation;
 			const answer = await this.#authorized(line, request, call, intake);
 			this.#learn(line, answer.status, generation);
@@ -254,10 +260,11 @@ export class RegistryClient {
 	}
 
 	/** Waits for the registry's gate and for a place in its width. */
-	async #place({ gate, width }: Line, signal: AbortSignal | undefined): Promise<void> {
+	async #place({ gate, width }: Line, { registry, signal }: Call): Promise<void> {
 		const { clock, wait, random } = this.#options.pace;
 		for (;;) {
 			const closedMs = gate.remainingMs(clock());
+			if (closedMs > retryLimits.totalWaitMs) throw new ProblemError(closed(registry, closedMs));
 			if (closedMs > 0) await wait(closedMs + random() * gateSpreadMs, signal);
 			const turn = width.enter();
 			if (turn) await turn;

@@ -19,7 +19,8 @@ export const realPace: Pace = {
 	random: () => Math.random(),
 };
 
-export const retryLimits = { attempts: 4, totalWaitMs: 75_000 } as const;
+/** Somebody is looking at the page: what takes longer than this is told, and left to them. */
+export const retryLimits = { attempts: 4, totalWaitMs: 20_000 } as const;
 
 const baseMs = 250;
 const mostMs = 8_000;

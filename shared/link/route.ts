@@ -47,7 +47,10 @@ const views = {
 	},
 } as const;
 
-export type ReleaseParams = z.infer<(typeof views)['release']['params']>;
+export type ReleaseParams = z.infer<(typeof views)['release']['params']> & {
+	/** Parameters of a newer page, which this one keeps in its links. */
+	readonly rest?: readonly (readonly [key: string, value: string])[];
+};
 
 export type Route =
 	{ readonly view: 'home' } | { readonly view: 'release'; readonly params: ReleaseParams };
@@ -72,36 +75,39 @@ function print(path: string, params: readonly (readonly [string, string])[]): st
 /** A route as the fragment of a link. Defaults are left out. */
 export function formatRoute(route: Route): string {
 	if (route.view === 'home') return print(views.home.path, []);
-	const encoded = z.encode(views.release.params, route.params);
+	const { rest = [], ...params } = route.params;
+	const encoded = z.encode(views.release.params, params);
 	const keys = Object.keys(views.release.params.shape) as (keyof typeof encoded)[];
-	return print(
-		views.release.path,
-		keys.flatMap((key) => {
-			const value = encoded[key];
-			return value === undefined ? [] : [[key, value] as const];
-		}),
-	);
+	const known = keys.flatMap((key) => {
+		const value = encoded[key];
+		return value === undefined ? [] : [[key, value] as const];
+	});
+	return print(views.release.path, [...known, ...rest]);
 }
 
 const missing: ParsedRoute = { route: { view: 'home' }, notices: [] };
 
-/** Reads a fragment. A parameter that is wrong is left out and named; a view that is unknown leads home. */
+/** Reads a fragment. A parameter that is wrong is left out and named, one that is unknown is kept; a view that is unknown leads home. */
 export function parseRoute(fragment: string): ParsedRoute {
 	const [path = '', query = ''] = fragment.replace(/^#?\/?/, '').split(/\?(.*)/s);
 	if (path === '') return missing;
 	if (path !== views.release.path) {
 		return { route: { view: 'home' }, notices: [`There is no view “${path}”.`] };
 	}
-	const given = Object.fromEntries(
-		[...new URLSearchParams(query)].filter(([, value]) => value !== ''),
-	);
+	const pairs = [...new URLSearchParams(query)].filter(([, value]) => value !== '');
+	const isKnown = (key: string) => Object.hasOwn(views.release.params.shape, key);
+	const given = Object.fromEntries(pairs.filter(([key]) => isKnown(key)));
+	const rest = pairs.filter(([key]) => !isKnown(key));
 	const notices: string[] = [];
 	for (;;) {
 		const result = z.safeDecode(
 			views.release.params,
 			given as z.input<typeof views.release.params>,
 		);
-		if (result.success) return { route: { view: 'release', params: result.data }, notices };
+		if (result.success) {
+			const params = { ...result.data, ...(rest.length > 0 && { rest }) };
+			return { route: { view: 'release', params }, notices };
+		}
 		const [key] = result.error.issues[0]?.path ?? [];
 		if (typeof key !== 'string' || key === 'ref' || !(key in given)) {
 			return { route: { view: 'home' }, notices: ['The link names no reference (“ref”).'] };

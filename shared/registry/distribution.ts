@@ -112,11 +112,13 @@ function upstreamError(body: string): UpstreamError {
 	}
 }
 
-/** Retry-After in milliseconds: seconds, or a date held against `now`. Never more than a minute (§10.2.3 of RFC 9110). */
+const longestWaitMs = 24 * 60 * 60 * 1000;
+
+/** Retry-After in milliseconds: seconds, or a date held against `now` (RFC 9110 §10.2.3). A day at most. */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
 	if (header === undefined) return undefined;
 	const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
-	return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 60_000) : undefined;
+	return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), longestWaitMs) : undefined;
 }
 
 function codeFor(

@@ -119,9 +119,12 @@ function understand({ negated, key, values }: Term): Understood {
 			return { cell: { negated, matches: ({ status }) => values.includes(status) } };
 		}
 		case 'arch': {
-			const platforms = values
-				.map(parsePlatform)
-				.filter((platform): platform is PlatformKey => platform !== undefined);
+			const platforms: PlatformKey[] = [];
+			for (const value of values) {
+				const platform = parsePlatform(value);
+				if (!platform) return { reason: `“${value}” is not a platform.` };
+				platforms.push(platform);
+			}
 			return { cell: { negated, matches: ({ platform }) => platforms.includes(platform) } };
 		}
 		default:

@@ -17,14 +17,18 @@ function placeholders({ components, counts }: Coverage): string {
 	return `${standing} of ${plural(components.length, 'component')} ${stand} on placeholders: ${cells}`;
 }
 
+function allBuilt(count: number): string {
+	const all = count === 1 ? 'The only component is' : `All ${count} components are`;
+	return `${all} built for every platform of the release`;
+}
+
 /** What is wrong, gravest last; or that nothing is. What was not looked at is always said. */
 export function verdict(coverage: Coverage): string {
 	const { components, counts, uncompared } = coverage;
 	if (components.length === 0) return 'The payload names no components.';
 	const isWell = components.every(({ worst }) => quiet.has(worst));
 	const parts = [
-		isWell &&
-			`All ${plural(components.length, 'component')} are built for every platform of the release`,
+		isWell && allBuilt(components.length),
 		counts.placeholder > 0 && placeholders(coverage),
 		counts.broken > 0 && plural(counts.broken, 'broken cell'),
 		counts.missing > 0 && plural(counts.missing, 'missing cell'),

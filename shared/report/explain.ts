@@ -1,5 +1,6 @@
 /** Problems in words: what happened, and what to do about it. Why is the problem's own `reason`. */
 import type { Problem, ProblemCode } from '../registry/problem.ts';
+import { formatDuration } from './units.ts';
 
 export interface Explanation {
 	/** what happened, a few plain words */
@@ -94,7 +95,7 @@ const explanations: Readonly<
 		remedies: (problem) => [
 			problem.retryAfterMs === undefined
 				? 'Wait a few minutes and try again.'
-				: `Wait ${Math.ceil(problem.retryAfterMs / 1000)} s and try again.`,
+				: `Wait ${formatDuration(problem.retryAfterMs)} and try again.`,
 			`Logged-in accounts are allowed more. ${login(problem)}`,
 		],
 	},

@@ -25,3 +25,10 @@ export function formatAge(ageMs: number): string {
 	const hours = Math.floor(minutes / 60);
 	return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} d ago`;
 }
+
+/** How long, coarsely: `12 s`, `5 min`, `2 h`. */
+export function formatDuration(ms: number): string {
+	if (ms < 2 * minuteMs) return `${Math.ceil(ms / 1000)} s`;
+	const minutes = Math.ceil(ms / minuteMs);
+	return minutes < 120 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
+}

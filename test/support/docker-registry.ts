@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
+import { isInstalled } from './programs.ts';
 
 export interface DockerRegistryOptions {
 	/** the `auth` section of its configuration, such as `{ htpasswd: { realm, path } }` */
@@ -22,6 +23,10 @@ export interface DockerRegistry {
 }
 
 const program = 'docker-registry';
+
+/** Tests that need it skip where it is not there. */
+export const hasDockerRegistry = isInstalled(program);
+export const skippedWithoutDockerRegistry = 'docker-registry is not installed';
 const patienceMs = 20_000;
 
 export async function freePort(): Promise<number> {

@@ -1,6 +1,6 @@
 /** Registries in memory, with whatever goes wrong on purpose. The port's fake binding. */
-import { createHash } from 'node:crypto';
-import { digestOf, type Digest } from '../../shared/oci/digest.ts';
+import { sha256, sha512 } from '@noble/hashes/sha2.js';
+import { digestOf, type Algorithm, type Digest } from '../../shared/oci/digest.ts';
 import type { Descriptor } from '../../shared/oci/manifest.ts';
 import {
 	byDigest,
@@ -10,7 +10,12 @@ import {
 	type Reference,
 	type Repository,
 } from '../../shared/oci/reference.ts';
-import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
+import {
+	ProblemError,
+	problemOf,
+	saysAbsent,
+	type Problem,
+} from '../../shared/registry/problem.ts';
 import type {
 	BlobStream,
 	CallOptions,
@@ -27,8 +32,9 @@ interface Stored {
 	readonly mediaType: string;
 }
 
-export const nodeHash = (algorithm: 'sha256' | 'sha512', bytes: Uint8Array) =>
-	digestOf(algorithm, createHash(algorithm).update(bytes).digest());
+/** The same in Node and in a browser, so that component tests can use this binding too. */
+export const hashOf = (algorithm: Algorithm, bytes: Uint8Array): Digest =>
+	digestOf(algorithm, { sha256, sha512 }[algorithm](bytes));
 
 export class FakeRegistries implements RegistryReader {
 	readonly #manifests = new Map<string, Stored>();
@@ -37,14 +43,18 @@ export class FakeRegistries implements RegistryReader {
 	readonly #problems = new Map<string, Problem>();
 	/** Every reference that was asked for, in order. */
 	readonly asked: string[] = [];
+	/** Beside it, the registry whose content named it; `undefined` where the user did. */
+	readonly namedBy: (string | undefined)[] = [];
 	now = 1_000_000;
+	/** Holds every document back until it is through. */
+	beforeRead: ((reference: Reference) => Promise<void>) | undefined;
 
 	putManifest(
 		repository: Repository,
 		content: { mediaType: string; bytes: Uint8Array },
 		tag?: string,
 	): DigestReference {
-		const digest = nodeHash('sha256', content.bytes);
+		const digest = hashOf('sha256', content.bytes);
 		const reference = byDigest(repository, digest);
 		this.#manifests.set(formatReference(reference), content);
 		const tags = this.#tags.get(formatRepository(repository)) ?? new Map<string, Digest>();
@@ -56,7 +66,7 @@ export class FakeRegistries implements RegistryReader {
 	putBlob(
 		repository: Repository,
 		bytes: Uint8Array,
-		digest = nodeHash('sha256', bytes),
+		digest = hashOf('sha256', bytes),
 	): DigestReference {
 		const reference = byDigest(repository, digest);
 		this.#blobs.set(formatReference(reference), bytes);
@@ -88,8 +98,9 @@ export class FakeRegistries implements RegistryReader {
 		return digest && byDigest(reference, digest);
 	}
 
-	#find(reference: Reference, kind: 'manifest' | 'blob'): Stored {
+	#find({ reference, namedBy }: DocumentRequest, kind: 'manifest' | 'blob'): Stored {
 		this.asked.push(formatReference(reference));
+		this.namedBy.push(namedBy);
 		const problem = this.#problems.get(formatReference(reference));
 		if (problem) throw new ProblemError(problem);
 		const resolved = this.#resolve(reference);
@@ -121,12 +132,10 @@ export class FakeRegistries implements RegistryReader {
 		for (const request of requests) {
 			await Promise.resolve();
 			signal?.throwIfAborted();
+			await this.beforeRead?.(request.reference);
+			signal?.throwIfAborted();
 			try {
-				const document = await verifyDocument(
-					request.reference,
-					this.#find(request.reference, kind),
-					nodeHash,
-				);
+				const document = await verifyDocument(request.reference, this.#find(request, kind), hashOf);
 				yield { ok: true, request, document, checkedAt: this.now };
 			} catch (error) {
 				yield { ok: false, request, problem: problemOf(error) };
@@ -142,28 +151,45 @@ export class FakeRegistries implements RegistryReader {
 		return this.#read(requests, 'blob', options?.signal);
 	}
 
-	async *exists(requests: readonly PresenceRequest[]): AsyncGenerator<PresenceResult> {
+	async *exists(
+		requests: readonly PresenceRequest[],
+		{ signal }: CallOptions = {},
+	): AsyncGenerator<PresenceResult> {
 		for (const request of requests) {
+			signal?.throwIfAborted();
 			try {
-				this.#find(request.reference, request.kind);
+				this.#find(request, request.kind);
 				yield { ok: true, request, present: true, checkedAt: this.now };
 			} catch (error) {
 				const problem = problemOf(error);
-				const absent = problem.code === 'manifest-unknown' || problem.code === 'blob-unknown';
-				yield absent
+				yield saysAbsent(problem) || problem.code === 'repository-unknown'
 					? { ok: true, request, present: false, checkedAt: this.now }
 					: { ok: false, request, problem };
 			}
 		}
 	}
 
-	async readBlob({ reference }: DocumentRequest<DigestReference>): Promise<BlobStream> {
-		const { bytes } = this.#find(reference, 'blob');
-		return { sizeBytes: bytes.length, chunks: verified(reference, bytes) };
+	async readBlob(
+		request: DocumentRequest<DigestReference>,
+		{ signal }: CallOptions = {},
+	): Promise<BlobStream> {
+		signal?.throwIfAborted();
+		const { bytes } = this.#find(request, 'blob');
+		return { sizeBytes: bytes.length, chunks: verified(request.reference, bytes) };
 	}
 
-	async *tags(repository: Repository): AsyncGenerator<string> {
-		yield* this.#tags.get(formatRepository(repository))?.keys() ?? [];
+	async *tags(repository: Repository, { signal }: CallOptions = {}): AsyncGenerator<string> {
+		signal?.throwIfAborted();
+		const tags = this.#tags.get(formatRepository(repository));
+		if (!tags) {
+			throw new ProblemError({
+				code: 'repository-unknown',
+				origin: 'registry',
+				reason: `${repository.registry} knows no ${repository.repository}.`,
+				registry: repository.registry,
+			});
+		}
+		yield* tags.keys();
 	}
 
 	async *referrers(subject: DigestReference): AsyncGenerator<Descriptor> {
@@ -171,7 +197,7 @@ export class FakeRegistries implements RegistryReader {
 			if (!name.startsWith(`${formatRepository(subject)}@`)) continue;
 			const json = JSON.parse(new TextDecoder().decode(bytes)) as { subject?: { digest?: string } };
 			if (json.subject?.digest !== subject.digest) continue;
-			yield { mediaType, digest: nodeHash('sha256', bytes), size: bytes.length };
+			yield { mediaType, digest: hashOf('sha256', bytes), size: bytes.length };
 		}
 	}
 
@@ -188,6 +214,6 @@ async function* verified(
 ): AsyncGenerator<Uint8Array> {
 	const half = Math.ceil(bytes.length / 2);
 	yield bytes.subarray(0, half);
-	await verifyDocument(reference, { bytes, mediaType: '' }, nodeHash);
+	await verifyDocument(reference, { bytes, mediaType: '' }, hashOf);
 	yield bytes.subarray(half);
 }

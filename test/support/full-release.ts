@@ -101,12 +101,13 @@ async function buildComponents(
 		return makeImage({ flavour, platform: linux(architecture), layers, created });
 	};
 	const pods = new Map<string, MadeImage>();
-	for (const architecture of release.arches)
+	for (const architecture of release.arches) {
 		pods.set(architecture, await build('pod', architecture));
+	}
 	return Promise.all(
 		release.components.map(async ({ name, arches, source }) => {
 			const images = await Promise.all(
-				release.arches.map((architecture) =>
+				release.arches.map(async (architecture) =>
 					name !== 'pod' && arches.includes(architecture)
 						? build(name, architecture)
 						: pods.get(architecture)!,

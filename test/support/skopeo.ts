@@ -1,21 +1,13 @@
 /** Foreign clients that must accept what Espalier serves: skopeo and podman, where they are installed. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isInstalled } from './programs.ts';
 
 const run = promisify(execFile);
 const mostOutputBytes = 64 * 1024 * 1024;
-
-function isInstalled(command: string): boolean {
-	try {
-		execFileSync(command, ['--version'], { stdio: 'ignore' });
-		return true;
-	} catch {
-		return false;
-	}
-}
 
 export const hasSkopeo = isInstalled('skopeo');
 

@@ -28,6 +28,8 @@ export interface CacheOptions {
 	readonly now: () => number;
 	/** False while the user does not want anything kept. */
 	readonly keeps: () => boolean;
+	/** Runs work that nobody waits for, when there is time. */
+	readonly later: (work: () => void) => void;
 }
 
 const writtenAtOnce = 250;
@@ -54,7 +56,9 @@ class Batch {
 	/** Writing goes on by itself; nobody waits for the cache. */
 	flush(): void {
 		if (this.#documents.length > 0 && this.#options.keeps()) {
-			void this.#options.database.keep(this.#documents, this.#sightings);
+			const documents = this.#documents;
+			const sightings = this.#sightings;
+			this.#options.later(() => void this.#options.database.keep(documents, sightings));
 		}
 		this.#documents = [];
 		this.#sightings = [];

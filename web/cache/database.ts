@@ -63,11 +63,9 @@ export class Database {
 		const sightings = transaction.objectStore('sightings');
 		return Promise.all(
 			wanted.map(async ({ reference, digest }) => {
-				const [sighting, document] = await Promise.all([
-					sightings.get(reference),
-					documents.get(digest),
-				]);
-				return sighting && document && { document, checkedAt: sighting.checkedAt };
+				const sighting = await sightings.get(reference);
+				const document = sighting && (await documents.get(digest));
+				return document && { document, checkedAt: sighting.checkedAt };
 			}),
 		);
 	}

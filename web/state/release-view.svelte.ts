@@ -15,7 +15,7 @@ import {
 } from '../../shared/release/read-release.ts';
 
 /** While documents arrive, everything is decided anew at most this often. */
-const decideEveryMs = 80;
+const decideEveryMs = 250;
 
 const nowhere: readonly string[] = [];
 
@@ -29,9 +29,7 @@ export class ReleaseView {
 	// The reading grows in place; each count stands for a state of it.
 	#version = $state(0);
 	#abort: AbortController | undefined;
-
-	/** How long the last reading took, in milliseconds; undefined while it goes on. */
-	tookMs = $state<number | undefined>(undefined);
+	#showing: ReturnType<typeof setTimeout> | undefined;
 
 	readonly current = $derived.by(() => {
 		void this.#version;
@@ -80,31 +78,35 @@ export class ReleaseView {
 		if (!this.reference) return;
 		this.stop();
 		const abort = new AbortController();
+		const { signal } = abort;
 		this.#abort = abort;
 		const reading = startReading(this.reference);
-		const startedAt = performance.now();
-		this.tookMs = undefined;
 		this.#reading = reading;
-		let decidedAt = startedAt;
+		let stage = reading.stage;
 		try {
-			for await (const step of readRelease(this.#source, reading, {
-				signal: abort.signal,
-				fresh,
-			})) {
-				const isTurn = step.stage === 'done' || performance.now() - decidedAt > decideEveryMs;
-				if (!isTurn || abort.signal.aborted) continue;
-				this.#version += 1;
-				// Lets the page paint and answer keys before more is decided.
-				if (step.stage !== 'done') await new Promise(requestAnimationFrame);
-				decidedAt = performance.now();
+			for await (const step of readRelease(this.#source, reading, { signal, fresh })) {
+				// A new stage is shown as soon as its requests are on their way.
+				this.#showWithin(step.stage === stage ? decideEveryMs : 0);
+				stage = step.stage;
 			}
-			this.tookMs = performance.now() - startedAt;
 		} catch (error) {
-			if (!abort.signal.aborted) throw error;
+			if (!signal.aborted) throw error;
 		}
 	}
 
 	stop(): void {
 		this.#abort?.abort();
+		clearTimeout(this.#showing);
+		this.#showing = undefined;
+	}
+
+	/** Deciding and drawing go on beside the reading, which never waits for them. */
+	#showWithin(ms: number): void {
+		if (this.#showing !== undefined && ms > 0) return;
+		clearTimeout(this.#showing);
+		this.#showing = setTimeout(() => {
+			this.#showing = undefined;
+			this.#version += 1;
+		}, ms);
 	}
 }

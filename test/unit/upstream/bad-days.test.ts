@@ -227,12 +227,24 @@ describe('trying again', () => {
 		['seconds', '7', 7_000],
 		['a date', new Date(1_700_000_009_000).toUTCString(), 9_000],
 		['a date long past', new Date(1_600_000_000_000).toUTCString(), 187.5],
-		['an hour', '3600', 60_000],
 	])('waits as long as Retry-After says: %s', async (_name, header, ms) => {
 		const server = await startScripted(inTurn(status(429, { 'retry-after': header }), good));
 		const pace = fakePace();
 		expect(await readOne(readerWith({ pace }), server.host)).toEqual({ text });
 		expect(pace.waits[0]).toBe(ms);
+	});
+
+	it('does not wait for an hour, and keeps the requests behind from trying', async () => {
+		const server = await startScripted(status(429, { 'retry-after': '3600' }));
+		const pace = fakePace();
+		const reader = readerWith({ pace });
+		const requests = ['a', 'b', 'c'].map((tag) => ({ reference: { ...refer(server.host), tag } }));
+		const results = await all(reader.readManifests(requests));
+		expect(results.map((result) => !result.ok && result.problem)).toMatchObject(
+			requests.map(() => ({ code: 'rate-limited', retryAfterMs: 3_600_000 })),
+		);
+		expect(pace.waits).toEqual([]);
+		expect(server.requests).toHaveLength(1);
 	});
 
 	it('says how long to wait where a registry goes on refusing', async () => {

@@ -6,7 +6,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isDigest } from '../../../shared/oci/digest.ts';
 import { problemOf } from '../../../shared/registry/problem.ts';
 import { HostCredentials } from '../../../proxy/upstream/credentials/host-credentials.ts';
-import { startDockerRegistry, type DockerRegistry } from '../../support/docker-registry.ts';
+import {
+	hasDockerRegistry,
+	startDockerRegistry,
+	type DockerRegistry,
+} from '../../support/docker-registry.ts';
 import { inParallel, jsonBytes, Pusher, type Pushed } from '../../support/push.ts';
 import { all, readerWith, readOne, refer, stopAll } from './scripted-server.ts';
 
@@ -35,7 +39,7 @@ async function pushImage(
 	return { image, config };
 }
 
-describe('reading from docker-registry', () => {
+describe.skipIf(!hasDockerRegistry)('reading from docker-registry', () => {
 	let registry: DockerRegistry;
 	let images: { image: Pushed; config: Pushed }[];
 	let layer: Pushed;
@@ -147,7 +151,7 @@ describe('reading from docker-registry', () => {
 	});
 });
 
-describe('a docker-registry with passwords', () => {
+describe.skipIf(!hasDockerRegistry)('a docker-registry with passwords', () => {
 	// “tester” with the password “pass:word”, as htpasswd -B prints it.
 	const line = 'tester:$2b$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki';
 	let folder: string;

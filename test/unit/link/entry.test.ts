@@ -1,0 +1,36 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatEntry, parseEntry } from '../../../shared/link/entry.ts';
+import { formatRoute } from '../../../shared/link/route.ts';
+
+const token = 'Ab9-_'.repeat(8);
+
+describe('an entry link', () => {
+	it('carries the token alone where it leads home', () => {
+		expect(formatEntry({ token, to: '#/' })).toBe(`#t=${token}`);
+		expect(parseEntry(`#t=${token}`)).toEqual({ token, to: '#/' });
+	});
+
+	it('leads to the very view that it was made for', () => {
+		fc.assert(
+			fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (q) => {
+				const to = formatRoute({ view: 'release', params: { ref: 'a/b:1', q } });
+				expect(parseEntry(formatEntry({ token, to }))).toEqual({ token, to });
+			}),
+		);
+	});
+
+	it.each(['', '#', '#/', '#/release?ref=a&t=x', '#to=/x&t=x', 't=x', '#T=x'])(
+		'is not %j',
+		(fragment) => {
+			expect(parseEntry(fragment)).toBeUndefined();
+		},
+	);
+
+	it.each(['https://evil.test/', '//evil.test', '/x', '#x', 'javascript:alert(1)', ''])(
+		'never leads out of the page, to %j',
+		(to) => {
+			expect(parseEntry(`#t=${token}&to=${encodeURIComponent(to)}`)).toEqual({ token, to: '#/' });
+		},
+	);
+});

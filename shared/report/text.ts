@@ -34,6 +34,16 @@ function agreement(payloads: CoverageReport['release']['payloads']): string {
 	}
 }
 
+/** Why something is not simply there, once where it is the same for several platforms. Placeholders explain themselves. */
+function reasonLines({ name, platforms }: CoverageReport['components'][number]): readonly string[] {
+	const platformsOf = new Map<string, string[]>();
+	for (const { platform, status, reason } of platforms) {
+		if (!reason || status === 'placeholder' || status === 'missing' || status === 'extra') continue;
+		platformsOf.set(reason, [...(platformsOf.get(reason) ?? []), platform]);
+	}
+	return [...platformsOf].map(([reason, where]) => `${name} (${where.join(', ')}): ${reason}`);
+}
+
 /** Release facts, totals, and every component that is not simply built. */
 export function coverageText(report: CoverageReport, verdict: string): string {
 	const { release, totals, components } = report;
@@ -81,5 +91,7 @@ export function coverageText(report: CoverageReport, verdict: string): string {
 		]);
 		lines.push('', ...table([['Component', ...platforms], ...rows]));
 	}
+	const reasons = affected.flatMap(reasonLines);
+	if (reasons.length > 0) lines.push('', ...reasons);
 	return `${lines.map(printable).join('\n')}\n`;
 }

@@ -4,10 +4,12 @@ const steps = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
 /** Bytes in decimal units with three significant digits: `955 kB`, `8.99 MB`. */
 export function formatBytes(bytes: number): string {
-	const step = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), steps.length - 1);
-	const value = bytes / 1000 ** step;
-	const digits = step === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-	return `${value.toFixed(digits)} ${steps[step] ?? ''}`;
+	// 999 999 B is 1.00 MB, not 1000 kB.
+	const rounded = Number(bytes.toPrecision(3));
+	const step = rounded < 1000 ? 0 : Math.min(Math.floor(Math.log10(rounded) / 3), steps.length - 1);
+	const unit = 1000 ** step;
+	const digits = step === 0 || rounded >= 100 * unit ? 0 : rounded >= 10 * unit ? 1 : 2;
+	return `${(bytes / unit).toFixed(digits)} ${steps[step] ?? ''}`;
 }
 
 /** The day of an RFC 3339 time, or the text as it is. */

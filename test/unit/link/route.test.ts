@@ -36,10 +36,7 @@ describe('a link', () => {
 		expect(parseRoute(link)).toEqual({ route, notices: [] });
 	});
 
-	const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 }).filter((value) =>
-		// What is no Unicode text has no place in a link.
-		value.isWellFormed(),
-	);
+	const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 });
 	const column = fc.oneof(
 		fc.constantFrom<Column>(...factColumns),
 		fc

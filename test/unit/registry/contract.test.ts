@@ -140,7 +140,12 @@ async function throughProxy(inner: ReaderUnderTest): Promise<ReaderUnderTest> {
 
 async function cached(inner: ReaderUnderTest): Promise<ReaderUnderTest> {
 	const database = new Database();
-	const options = { database, now: () => 2_000_000, keeps: () => true, later: (work: () => void) => work() };
+	const options = {
+		database,
+		now: () => 2_000_000,
+		keeps: () => true,
+		later: (work: () => void) => work(),
+	};
 	return {
 		...inner,
 		reader: new CachedReader(inner.reader, options),

@@ -81,7 +81,7 @@ describe('the coverage report', () => {
 
 	it('says this of a release with one cell of every status', async () => {
 		await expect(`${JSON.stringify(report, null, '\t')}\n`).toMatchFileSnapshot(
-			'golden/coverage.json',
+			'golden/coverage.json.golden',
 		);
 	});
 
@@ -101,7 +101,7 @@ describe('the coverage report', () => {
 
 describe('CSV', () => {
 	it('has a line for each component and platform', async () => {
-		await expect(coverageCsv(report)).toMatchFileSnapshot('golden/coverage.csv');
+		await expect(coverageCsv(report)).toMatchFileSnapshot('golden/coverage.csv.golden');
 	});
 
 	it.each([
@@ -132,7 +132,9 @@ describe('CSV', () => {
 
 describe('Markdown', () => {
 	it('has totals and what is not built', async () => {
-		await expect(coverageMarkdown(report, sentence)).toMatchFileSnapshot('golden/coverage.md');
+		await expect(coverageMarkdown(report, sentence)).toMatchFileSnapshot(
+			'golden/coverage.md.golden',
+		);
 	});
 
 	it('makes no markup, no row and no cell of a stranger’s text', () => {
@@ -148,7 +150,7 @@ describe('Markdown', () => {
 
 describe('the report for a terminal', () => {
 	it('has facts, totals and what is not built', async () => {
-		await expect(coverageText(report, sentence)).toMatchFileSnapshot('golden/coverage.txt');
+		await expect(coverageText(report, sentence)).toMatchFileSnapshot('golden/coverage.txt.golden');
 	});
 
 	it('lets no control character of a stranger through', () => {
@@ -203,6 +205,7 @@ describe('units', () => {
 		[8_992_256, '8.99 MB'],
 		[12_345_678, '12.3 MB'],
 		[999_999, '1.00 MB'],
+		[99_960, '100 kB'],
 		[9.5e14, '950 TB'],
 		[Number.MAX_SAFE_INTEGER, '9007 TB'],
 	])('writes %d bytes as %s', (bytes, text) => {

@@ -18,7 +18,8 @@ import { coverageCsv } from '../../shared/report/csv.ts';
 import { explain } from '../../shared/report/explain.ts';
 import { exitCodes, gate } from '../../shared/report/gate.ts';
 import { coverageMarkdown } from '../../shared/report/markdown.ts';
-import { coverageText, printable } from '../../shared/report/text.ts';
+import { printable } from '../../shared/report/printable.ts';
+import { coverageText } from '../../shared/report/text.ts';
 import { inflate } from '../server/inflate.ts';
 import { openReader } from '../server/reader.ts';
 import {
@@ -159,7 +160,7 @@ export async function auditRelease(
 	const coverage = assessCoverage(reading);
 	output.stdout.write(print(report, args.format, verdict(coverage)));
 	const { exitCode, sentences } = gate(coverage, args.required);
-	for (const sentence of sentences) output.stderr.write(`${sentence}\n`);
+	for (const sentence of sentences) output.stderr.write(`${printable(sentence)}\n`);
 	return exitCode;
 }
 

@@ -1,4 +1,4 @@
-/** When a read is tried again, and how long to wait before (registry reference §2.7). */
+/** When a read is tried again, and how long to wait before. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProblemCode } from '../../shared/registry/problem.ts';
 

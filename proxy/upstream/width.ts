@@ -1,4 +1,4 @@
-/** How many requests one registry gets at a time: more while it copes, half when it does not (registry reference §3.4). */
+/** How many requests one registry gets at a time: more while it copes, half when it does not. */
 
 export interface WidthOptions {
 	readonly start: number;

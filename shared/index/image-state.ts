@@ -99,9 +99,9 @@ function configPlatform(config: ImageConfig): PlatformKey | undefined {
 /** Variants and OS versions count only where both sides state them; peers leave them out of configs freely. */
 function disagree(promised: PlatformKey, found: PlatformKey): boolean {
 	const [promisedOs, promisedArchitecture, promisedVariant] = promised
-		.replace(/\(.*\)/, '')
+		.replace(/\([^()]*\)/, '')
 		.split('/');
-	const [foundOs, foundArchitecture, foundVariant] = found.replace(/\(.*\)/, '').split('/');
+	const [foundOs, foundArchitecture, foundVariant] = found.replace(/\([^()]*\)/, '').split('/');
 	return (
 		promisedOs !== foundOs ||
 		promisedArchitecture !== foundArchitecture ||

@@ -7,7 +7,7 @@ const sizeSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const annotationsSchema = z.record(z.string(), z.string());
 
 const descriptorShape = {
-	mediaType: z.string(),
+	mediaType: z.string().max(255),
 	size: sizeSchema,
 	annotations: annotationsSchema.nullish(),
 	artifactType: z.string().optional(),
@@ -23,7 +23,7 @@ export type Descriptor = z.infer<typeof descriptorSchema>;
  */
 export const childSchema = z.looseObject({
 	...descriptorShape,
-	digest: z.string().refine(isDigestSyntax, 'not a digest'),
+	digest: z.string().max(255).refine(isDigestSyntax, 'not a digest'),
 	platform: platformSchema.nullish(),
 });
 export type Child = z.infer<typeof childSchema>;
@@ -54,10 +54,10 @@ export type ImageManifest = z.infer<typeof imageManifestSchema>;
 /** The parts of an image config that coverage needs (OCI image-spec, config.md). */
 export const imageConfigSchema = z.looseObject({
 	created: z.string().nullish(),
-	os: z.string().default(''),
-	architecture: z.string().default(''),
-	variant: z.string().optional(),
-	'os.version': z.string().optional(),
+	os: z.string().max(128).default(''),
+	architecture: z.string().max(128).default(''),
+	variant: z.string().max(128).optional(),
+	'os.version': z.string().max(128).optional(),
 	'os.features': z
 		.array(z.string())
 		.nullish()

@@ -1,11 +1,14 @@
 /** Platforms: normalised as containerd does, printed as `os/architecture[/variant]`, in one order everywhere. */
 import * as z from 'zod';
 
+/** Genuine ones are far shorter; longer ones would only be drawn. */
+const nameSchema = z.string().max(128);
+
 export const platformSchema = z.looseObject({
-	os: z.string(),
-	architecture: z.string(),
-	variant: z.string().optional(),
-	'os.version': z.string().optional(),
+	os: nameSchema,
+	architecture: nameSchema,
+	variant: nameSchema.optional(),
+	'os.version': nameSchema.optional(),
 	'os.features': z.array(z.string()).optional(),
 });
 

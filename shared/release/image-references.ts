@@ -4,7 +4,8 @@ import { parseReference, type Reference } from '../oci/reference.ts';
 import { ProblemError } from '../registry/problem.ts';
 
 const tagSchema = z.looseObject({
-	name: z.string().min(1),
+	// Component names are DNS-like; anything else would only deceive a reader.
+	name: z.string().regex(/^[\w.-]{1,253}$/, 'not a component name'),
 	annotations: z.record(z.string(), z.string()).nullish(),
 	from: z.looseObject({ kind: z.string(), name: z.string() }).nullish(),
 });

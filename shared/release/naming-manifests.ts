@@ -1,5 +1,5 @@
 /** The Kubernetes objects of a payload that name a component. Loaded on demand: it brings a YAML parser. */
-import { parseAllDocuments } from 'yaml';
+import { parseAllDocuments, type Document } from 'yaml';
 import * as z from 'zod';
 import { isManifestFile, type PayloadFile } from './payload.ts';
 
@@ -45,6 +45,16 @@ function toNamingManifest(file: string, value: unknown): NamingManifest | undefi
 	};
 }
 
+/** Undefined for what is no value: with errors, unknown anchors, or aliases that would fill the memory. */
+function plainValue(document: Document.Parsed): unknown {
+	if (document.errors.length > 0) return undefined;
+	try {
+		return document.toJS({ maxAliasCount: 100 });
+	} catch {
+		return undefined;
+	}
+}
+
 /**
  * The objects of one file whose text holds the pullspec. A file may hold several documents;
  * one that cannot be parsed is told by its file name alone.
@@ -65,11 +75,7 @@ export function manifestsNaming(file: PayloadFile, pullspec: string): readonly N
 	const naming = [...documents].flatMap((document) => {
 		const [from, , to] = document.range;
 		if (!text.slice(from, to).includes(pullspec)) return [];
-		return [
-			document.errors.length > 0
-				? unnamed
-				: (toNamingManifest(file.name, document.toJS()) ?? unnamed),
-		];
+		return [toNamingManifest(file.name, plainValue(document)) ?? unnamed];
 	});
 	return naming.length > 0 ? naming : [unnamed];
 }

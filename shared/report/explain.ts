@@ -153,19 +153,19 @@ const explanations: Readonly<
 	'proxy-unreachable': {
 		title: 'Espalier is not running',
 		remedies: () => [
-			'Start it: npx espalier serve (or npm start in its folder), then reload this page.',
+			'Start it, with npm start or npx --no espalier in its folder, then reload this page.',
 		],
 	},
 	'token-missing': {
 		title: 'This page was opened without its key',
 		remedies: () => [
-			'Open the address that Espalier printed when it started, or run: npx espalier open LINK, with the link of this page.',
+			'Open the address that Espalier printed when it started, or run, in its folder: npx --no espalier open LINK, with the link of this page.',
 		],
 	},
 	'token-rejected': {
 		title: 'Espalier was restarted since this page was opened',
 		remedies: () => [
-			'Open the address it printed, or run: npx espalier open LINK, with the link of this page.',
+			'Open the address it printed, or run, in its folder: npx --no espalier open LINK, with the link of this page.',
 		],
 	},
 	'request-invalid': {

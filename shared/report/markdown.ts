@@ -1,10 +1,11 @@
 /** Coverage as Markdown, for issues and pull requests: what is not built, component by component. */
 import { statuses, statusMeanings, type Status } from '../release/coverage.ts';
 import type { CoverageReport } from './coverage-report.ts';
+import { printable } from './printable.ts';
 
 /** Text from payloads inside a Markdown table: no cell ends early, nothing becomes markup. */
 function escape(text: string): string {
-	return text.replace(/[\\`*_[\]<>|~]/g, '\\$&').replace(/\s+/g, ' ');
+	return printable(text.replace(/\s+/g, ' ')).replace(/[\\`*_[\]<>|~]/g, '\\$&');
 }
 
 function row(cells: readonly string[]): string {

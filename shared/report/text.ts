@@ -1,12 +1,8 @@
 /** Coverage for a terminal. */
 import { statuses } from '../release/coverage.ts';
 import type { CoverageReport } from './coverage-report.ts';
+import { printable } from './printable.ts';
 import { formatBytes, formatDay } from './units.ts';
-
-/** Control characters of a stranger's text must not reach a terminal. */
-export function printable(text: string): string {
-	return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�');
-}
 
 function table(rows: readonly (readonly string[])[]): string[] {
 	const widths =

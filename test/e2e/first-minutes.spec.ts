@@ -102,7 +102,7 @@ test('a page without a key says exactly that, and how to open it', async ({ page
 	).toBeVisible();
 	await expect(
 		page.getByText(
-			/npx espalier open 'http:\/\/localhost:\d+\/#\/release\?ref=store\/demo\/release:4.20.0-demo'/,
+			/npx --no espalier open "http:\/\/localhost:\d+\/#\/release\?ref=store\/demo\/release:4.20.0-demo"/,
 		),
 	).toBeVisible();
 });

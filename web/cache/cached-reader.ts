@@ -58,7 +58,10 @@ class Batch {
 		if (this.#documents.length > 0 && this.#options.keeps()) {
 			const documents = this.#documents;
 			const sightings = this.#sightings;
-			this.#options.later(() => void this.#options.database.keep(documents, sightings));
+			this.#options.later(() => {
+				// It may have been switched off, and everything forgotten, in between.
+				if (this.#options.keeps()) void this.#options.database.keep(documents, sightings);
+			});
 		}
 		this.#documents = [];
 		this.#sightings = [];

@@ -27,6 +27,18 @@ const version = 1;
 const relaxed = { durability: 'relaxed' } as const;
 const dayMs = 24 * 60 * 60 * 1000;
 
+// Where site data is blocked, opening throws before there is a promise: async makes it one.
+async function openDatabase(): Promise<IDBPDatabase<Schema>> {
+	return openDB<Schema>(name, version, {
+		upgrade(database) {
+			database
+				.createObjectStore('documents', { keyPath: 'digest' })
+				.createIndex('usedAt', 'usedAt');
+			database.createObjectStore('sightings', { keyPath: 'reference' });
+		},
+	});
+}
+
 function isQuotaExceeded(error: unknown): boolean {
 	return error instanceof DOMException && error.name === 'QuotaExceededError';
 }
@@ -39,14 +51,7 @@ export class Database {
 	#opened: Promise<IDBPDatabase<Schema> | undefined> | undefined;
 
 	#open(): Promise<IDBPDatabase<Schema> | undefined> {
-		this.#opened ??= openDB<Schema>(name, version, {
-			upgrade(database) {
-				database
-					.createObjectStore('documents', { keyPath: 'digest' })
-					.createIndex('usedAt', 'usedAt');
-				database.createObjectStore('sightings', { keyPath: 'reference' });
-			},
-		}).catch(() => undefined);
+		this.#opened ??= openDatabase().catch(() => undefined);
 		return this.#opened;
 	}
 
@@ -120,6 +125,6 @@ export class Database {
 		const database = await this.#open();
 		database?.close();
 		this.#opened = undefined;
-		await deleteDB(name);
+		if (database) await deleteDB(name);
 	}
 }

@@ -25,7 +25,13 @@ export function cellNote({ status, placeholderOf, problem, pending }: Cell): str
 export function cellName(component: string, cell: Cell): string {
 	const status = cell.pending ? 'not read yet' : cell.status;
 	const compared = isUncompared(cell) ? ', platform not compared yet' : '';
-	const detail = cell.placeholderOf ? ` of ${cell.placeholderOf}` : '';
+	const note = cellNote(cell);
+	// What is written in a cell is part of its name (WCAG 2.5.3).
+	const detail = cell.placeholderOf
+		? ` of ${cell.placeholderOf}`
+		: note && note !== status
+			? ` ${note}`
+			: '';
 	return `${component}, ${cell.platform.replace('/', ' ')}: ${status}${detail}${compared}`;
 }
 

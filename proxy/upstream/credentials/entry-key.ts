@@ -1,4 +1,4 @@
-/** The names under which auth files keep a registry's entry (registry reference §2.2). */
+/** The names under which auth files keep a registry's entry. */
 import type { Repository } from '../../../shared/oci/reference.ts';
 
 const hubHosts: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-/** The credentials of the person at this computer: environment, auth files and helpers, in their order (§2.2). */
+/** The credentials of the person at this computer: environment, auth files and helpers, in their order. */
 import { readFile, stat } from 'node:fs/promises';
 import type { CredentialUse } from '../../../shared/api/schema.ts';
 import type { Repository } from '../../../shared/oci/reference.ts';

@@ -11,7 +11,8 @@ import {
 import { coverageCsv, csvField } from '../../../shared/report/csv.ts';
 import { explain } from '../../../shared/report/explain.ts';
 import { coverageMarkdown } from '../../../shared/report/markdown.ts';
-import { coverageText, printable } from '../../../shared/report/text.ts';
+import { printable } from '../../../shared/report/printable.ts';
+import { coverageText } from '../../../shared/report/text.ts';
 import { formatAge, formatBytes, formatDay } from '../../../shared/report/units.ts';
 import { entryOf, linux, ReleaseMaker } from '../../support/release-maker.ts';
 

@@ -106,15 +106,17 @@ describe('the reader over the proxy', () => {
 	});
 
 	it('ends where the connection breaks, and keeps what came before', async () => {
-		const body = new ReadableStream<Uint8Array>({
-			pull(controller) {
-				if (body.locked && !sent) {
-					sent = true;
-					controller.enqueue(new TextEncoder().encode(line()));
-				} else controller.error(new TypeError('network error'));
+		const chunks = [new TextEncoder().encode(line())];
+		const body = new ReadableStream<Uint8Array>(
+			{
+				pull(controller) {
+					const chunk = chunks.pop();
+					if (chunk) controller.enqueue(chunk);
+					else controller.error(new TypeError('network error'));
+				},
 			},
-		});
-		let sent = false;
+			{ highWaterMark: 0 },
+		);
 		expect(await outcomes(body, 2)).toEqual(['ok', 'connection-lost']);
 	});
 

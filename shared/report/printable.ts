@@ -1,0 +1,10 @@
+/** A stranger's text, fit to be shown: nothing in it moves a cursor, turns the reading direction, or fills the screen. */
+
+const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const longestShown = 2_000;
+
+/** Control and format characters (also bidirectional ones) become visible; what is very long is cut. */
+export function printable(text: string, longest = longestShown): string {
+	const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;
+	return cut.replace(invisible, '\uFFFD');
+}

@@ -1,11 +1,11 @@
 /** Coverage as CSV (RFC 4180), one line for each component and platform. */
 import type { CoverageReport } from './coverage-report.ts';
-import { printable } from './printable.ts';
+import { printableLines } from './printable.ts';
 
 /** Quotes where needed, and disarms what a spreadsheet would take for a formula. */
 export function csvField(value: string): string {
-	const shown = printable(value);
-	const disarmed = /^[=+\-@]/.test(value) || /^[\t\r]/.test(value) ? `'${shown}` : shown;
+	const shown = printableLines(value);
+	const disarmed = /^[=+\-@\t\r]/.test(shown) ? `'${shown}` : shown;
 	return /[",\r\n]/.test(disarmed) ? `"${disarmed.replaceAll('"', '""')}"` : disarmed;
 }
 

@@ -12,7 +12,7 @@ export interface Explanation {
 }
 
 function host({ registry }: Problem): string {
-	return registry ?? 'the registry';
+	return registry ?? 'REGISTRY';
 }
 
 const login = (problem: Problem) =>

@@ -3,6 +3,13 @@
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const longestShown = 2_000;
 
+/** The same for files: tabs and line breaks stay, and nothing is cut. */
+export function printableLines(text: string): string {
+	return text.replace(invisible, (character) =>
+		/[\t\r\n]/.test(character) ? character : '\uFFFD',
+	);
+}
+
 /** Control and format characters (also bidirectional ones) become visible; what is very long is cut. */
 export function printable(text: string, longest = longestShown): string {
 	const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;

@@ -89,5 +89,5 @@ export function coverageText(report: CoverageReport, verdict: string): string {
 	}
 	const reasons = affected.flatMap(reasonLines);
 	if (reasons.length > 0) lines.push('', ...reasons);
-	return `${lines.map(printable).join('\n')}\n`;
+	return `${lines.map((line) => printable(line)).join('\n')}\n`;
 }

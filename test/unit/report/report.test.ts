@@ -187,7 +187,7 @@ describe('an explanation', () => {
 		expect(explain({ ...problem, registry: 'quay.io' }).remedies[0]).toContain(
 			'docker login quay.io ',
 		);
-		expect(explain(problem).remedies[0]).toContain('docker login the registry');
+		expect(explain(problem).remedies[0]).toContain('docker login REGISTRY');
 	});
 
 	it('says how long to wait where that is known', () => {

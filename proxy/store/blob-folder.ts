@@ -3,7 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { constants, copyFile, link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { algorithmOf, encodedOf, type Digest } from '../../shared/oci/digest.ts';
-import { contentSize, openContent, readContent, type ContentFile } from './content-file.ts';
+import {
+	contentSize,
+	isOwnFolder,
+	openContent,
+	readContent,
+	type ContentFile,
+} from './content-file.ts';
 import { makeOwnFolder, moveDurably, syncFolder, writeDurably } from './durable-write.ts';
 import { systemCode } from './store-error.ts';
 
@@ -58,8 +64,10 @@ export class BlobFolder {
 		}
 	}
 
+	/** What `open` would not find stays: it is not this folder's. */
 	async remove(digest: Digest): Promise<void> {
-		await rm(this.#path(digest), { force: true });
+		const path = this.#path(digest);
+		if (await isOwnFolder(dirname(path))) await rm(path, { force: true });
 	}
 
 	/** The digest is checked by its type: nothing else can become part of a path. */

@@ -13,6 +13,16 @@ export interface ContentFile {
 	readonly sizeBytes: number;
 }
 
+/** False where a symbolic link stands anywhere in the absolute path, or nothing is there. */
+export async function isOwnFolder(folder: string): Promise<boolean> {
+	try {
+		return (await realpath(folder)) === folder;
+	} catch (error) {
+		if (isAbsent(error) || systemCode(error) === 'ELOOP') return false;
+		throw error;
+	}
+}
+
 /**
  * Opens a regular file; undefined where there is none, also where the path leads through a symbolic link.
  * The caller closes the handle.
@@ -20,8 +30,7 @@ export interface ContentFile {
 export async function openContent(path: string): Promise<ContentFile | undefined> {
 	let handle: FileHandle | undefined;
 	try {
-		const folder = dirname(path);
-		if ((await realpath(folder)) !== folder) return undefined;
+		if (!(await isOwnFolder(dirname(path)))) return undefined;
 		handle = await open(path, safely);
 		const found = await handle.stat();
 		if (found.isFile()) return { handle, sizeBytes: found.size };

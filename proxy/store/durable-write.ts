@@ -1,8 +1,8 @@
 /** Writing so that after a crash a file is there whole, or not at all. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { StoreError } from './store-error.ts';
+import { StoreError, isAbsent } from './store-error.ts';
 
 /** Makes the names in a folder outlive a power failure. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -14,9 +14,9 @@ export async function syncFolder(folder: string): Promise<void> {
 	}
 }
 
-/** Makes a folder and those above it, each of them durable. */
-export async function makeFolder(folder: string): Promise<void> {
-	const first = await mkdir(folder, { recursive: true });
+/** Makes a folder and those above it, each of them durable. What is there already keeps its mode. */
+export async function makeFolder(folder: string, mode = 0o777): Promise<void> {
+	const first = await mkdir(folder, { recursive: true, mode });
 	if (first === undefined) return;
 	for (let made = folder; ; made = dirname(made)) {
 		await syncFolder(dirname(made));
@@ -26,12 +26,20 @@ export async function makeFolder(folder: string): Promise<void> {
 
 /**
  * The same for a folder of the store, which must be where its path says.
- * @throws StoreError `layoutDamaged` where a symbolic link leads elsewhere
+ * @throws StoreError `layoutDamaged` where a symbolic link leads elsewhere, or the name is a file's
  */
 export async function makeOwnFolder(folder: string): Promise<void> {
-	await makeFolder(folder);
-	if ((await realpath(folder)) === folder) return;
-	throw new StoreError('layoutDamaged', `A symbolic link leads out of the store at ${folder}.`);
+	const found = await lstat(folder).catch((error: unknown) => {
+		if (isAbsent(error)) return undefined;
+		throw error;
+	});
+	if (!found) await makeFolder(folder);
+	const isFolder = !found || found.isDirectory();
+	if (isFolder && (await realpath(folder)) === folder) return;
+	throw new StoreError(
+		'layoutDamaged',
+		`${folder} must be a folder of the store itself, and is a file or leads elsewhere by a symbolic link.`,
+	);
 }
 
 /** Gives a file whose content is already on disk its name, replacing what was there. */

@@ -3,7 +3,8 @@
  * It is held for the few milliseconds of one read-modify-write, so waiting is polling.
  */
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import * as z from 'zod';
@@ -26,6 +27,11 @@ export interface HeldLock {
 const defaultStaleAfterMs = 30_000;
 const defaultPatienceMs = 60_000;
 
+interface LockFile {
+	readonly text: string;
+	readonly mtimeMs: number;
+}
+
 interface FoundLock {
 	/** identifies this very lock: its content, or its age where it cannot be read */
 	readonly identity: string;
@@ -41,14 +47,37 @@ function parseOwner(text: string): FoundLock['owner'] {
 	}
 }
 
-async function inspect(path: string): Promise<FoundLock | undefined> {
+// A FIFO in the place of a lock must not make us wait for its writer.
+const safely = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** @throws StoreError `layoutDamaged` where it is anything but a regular file */
+async function readLock(path: string): Promise<LockFile | undefined> {
 	try {
-		const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
-		return { identity: `${mtimeMs} ${text}`, ageMs: Date.now() - mtimeMs, owner: parseOwner(text) };
+		const handle = await open(path, safely);
+		try {
+			const found = await handle.stat();
+			if (!found.isFile()) throw notALock(path);
+			return { text: await handle.readFile('utf8'), mtimeMs: found.mtimeMs };
+		} finally {
+			await handle.close();
+		}
 	} catch (error) {
 		if (isAbsent(error)) return undefined;
-		throw error;
+		throw systemCode(error) === 'ELOOP' ? notALock(path, error) : error;
 	}
+}
+
+function notALock(path: string, cause?: unknown): StoreError {
+	const reason = `${path} is not a regular file, so it cannot be a lock; nothing is written.`;
+	return new StoreError('layoutDamaged', reason, { cause });
+}
+
+/** @throws StoreError `layoutDamaged` */
+async function inspect(path: string): Promise<FoundLock | undefined> {
+	const file = await readLock(path);
+	if (!file) return undefined;
+	const { text, mtimeMs } = file;
+	return { identity: `${mtimeMs} ${text}`, ageMs: Date.now() - mtimeMs, owner: parseOwner(text) };
 }
 
 function isAlive(pid: number): boolean {
@@ -118,7 +147,8 @@ async function acquire(path: string, content: string, options: LockOptions): Pro
 
 /**
  * Runs `action` while no other process or instance does so with the same lock file.
- * @throws StoreError `locked` where the lock does not come free in time
+ * @throws StoreError `locked` where the lock does not come free in time, `layoutDamaged` where something
+ * else has its name
  */
 export async function withLock<T>(
 	path: string,
@@ -126,7 +156,7 @@ export async function withLock<T>(
 	options: LockOptions = {},
 ): Promise<T> {
 	const content = JSON.stringify({ id: randomUUID(), pid: process.pid, host: hostname() });
-	const isOurs = async () => (await readFile(path, 'utf8').catch(() => '')) === content;
+	const isOurs = async () => (await readLock(path).catch(() => undefined))?.text === content;
 	const confirm = async () => {
 		if (!(await isOurs())) throw new StoreError('locked', `The lock ${path} was taken over.`);
 	};

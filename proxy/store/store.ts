@@ -31,9 +31,13 @@ export class Store {
 		this.uploads = new Uploads(this.#scratch);
 	}
 
-	/** Opens the store in a folder, which is made where it is missing; removes uploads older than a day. */
+	/**
+	 * Opens the store in a folder; removes uploads older than a day. Where the folder is missing, it is
+	 * made for this user alone.
+	 * @throws StoreError `layoutDamaged` where the folder of uploads is none of the store's own
+	 */
 	static async open(root: string, options: StoreOptions = {}): Promise<Store> {
-		await makeFolder(resolve(root));
+		await makeFolder(resolve(root), 0o700);
 		const store = new Store(await realpath(root), options);
 		await store.uploads.removeOld(Date.now());
 		return store;

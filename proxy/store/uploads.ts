@@ -1,16 +1,19 @@
 /** Upload sessions: files in one folder that grow by what clients send, and outlive a restart. */
 import { createHash, randomUUID, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { algorithmOf, digestOf, type Algorithm, type Digest } from '../../shared/oci/digest.ts';
-import { contentSize, openContent, readChunks } from './content-file.ts';
-import { makeFolder } from './durable-write.ts';
+import { contentSize, isOwnFolder, openContent, readChunks } from './content-file.ts';
+import { makeOwnFolder } from './durable-write.ts';
 import { StoreError, isAbsent, systemCode } from './store-error.ts';
 
 const oldestMs = 24 * 60 * 60 * 1000;
 const mostHashesKept = 10_000;
 const idPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** the files of sessions, and those of writes on their way (`durable-write.ts`) */
+const leftoverPattern =
+	/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(?:[0-9a-f]{16}\.upload|tmp)$/;
 
 /** The hash of all that a session holds, so that finishing does not read it again. */
 interface Progress {
@@ -42,18 +45,27 @@ export class Uploads {
 		this.#folder = folder;
 	}
 
-	/** Removes sessions and temporary files that nobody touched for a day. `now` in milliseconds since 1970. */
+	/**
+	 * Removes sessions and temporary files that nobody touched for a day, and nothing else.
+	 * `now` in milliseconds since 1970.
+	 * @throws StoreError `layoutDamaged` where the folder is none of the store's own
+	 */
 	async removeOld(now: number): Promise<void> {
-		await makeFolder(this.#folder);
+		await makeOwnFolder(this.#folder);
 		for (const name of await readdir(this.#folder)) {
+			if (!leftoverPattern.test(name)) continue;
 			const path = join(this.#folder, name);
-			const touchedMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? now;
-			if (now - touchedMs > oldestMs) await rm(path, { force: true, recursive: true });
+			const found = await lstat(path).catch(() => undefined);
+			if (found?.isFile() && now - found.mtimeMs > oldestMs) await rm(path, { force: true });
 		}
 	}
 
-	/** Starts a session that only this repository can continue; gives its id. */
+	/**
+	 * Starts a session that only this repository can continue; gives its id.
+	 * @throws StoreError `layoutDamaged` where the folder is none of the store's own
+	 */
 	async start(repository: string): Promise<string> {
+		await makeOwnFolder(this.#folder);
 		const id = randomUUID();
 		const handle = await open(this.#path(repository, id), 'wx', 0o644);
 		await handle.close();
@@ -213,6 +225,7 @@ function unknownUpload(id: string): StoreError {
 }
 
 async function openForAppend(path: string, id: string): Promise<FileHandle> {
+	if (!(await isOwnFolder(dirname(path)))) throw unknownUpload(id);
 	try {
 		return await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
 	} catch (error) {

@@ -31,8 +31,6 @@ export interface ReleaseReading {
 	readonly depth: Depth;
 	/** The first payload that could be read, in canonical order of platforms. */
 	payload: Payload | undefined;
-	/** Documents of components that could not be read. */
-	failures: number;
 	/** What stopped the reading. */
 	problem: Problem | undefined;
 }
@@ -47,7 +45,6 @@ export function startReading(asked: Reference, depth: Depth = 'configs'): Releas
 		images: [],
 		payloads: [],
 		payload: undefined,
-		failures: 0,
 		problem: undefined,
 	};
 }
@@ -121,10 +118,8 @@ async function* readComponents(
 ) {
 	const { documents, depth } = reading;
 	const requests = componentRequests(reading);
-	for await (const result of walk(registries, requests, documents, { ...options, depth })) {
-		reading.failures += Number(!result.ok);
-		yield reading;
-	}
+	const arrivals = walk(registries, requests, documents, { ...options, depth });
+	for await (const _ of arrivals) yield reading;
 }
 
 /**

@@ -13,7 +13,7 @@ import GlyphSprite from '../../web/ui/GlyphSprite.svelte';
 import { ReleaseMaker } from '../support/release-maker.ts';
 
 beforeEach(() => page.viewport(1280, 900));
-// As other files find it: what is larger than the window slows every click down.
+// As other files find it.
 afterAll(() => page.viewport(414, 896));
 afterEach(() => {
 	history.replaceState(null, '', '#/');

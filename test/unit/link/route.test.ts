@@ -5,7 +5,6 @@ import {
 	formatRoute,
 	parseRoute,
 	type Column,
-	type ReleaseParams,
 	type Route,
 } from '../../../shared/link/route.ts';
 import { parsePlatform } from '../../../shared/oci/platform.ts';
@@ -64,7 +63,7 @@ describe('a link', () => {
 	it('opens the very view that it was made from', () => {
 		fc.assert(
 			fc.property(params, (given) => {
-				const route: Route = { view: 'release', params: given as ReleaseParams };
+				const route: Route = { view: 'release', params: given };
 				expect(parseRoute(formatRoute(route))).toEqual({ route, notices: [] });
 			}),
 		);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
+import { assessCoverage } from '../../../shared/release/coverage.ts';
+import { unreadReasons } from '../../../shared/release/unread.ts';
 import { byDigest } from '../../../shared/oci/reference.ts';
 import { limits } from '../../../shared/registry/limits.ts';
 import type { Problem } from '../../../shared/registry/problem.ts';
@@ -136,7 +138,8 @@ describe('reading a release', () => {
 		const [image] = maker.addBuilt('etcd');
 		await maker.finish();
 		maker.registries.fail(maker.part(image!.manifest), rateLimited);
-		expect((await maker.read()).failures).toBe(1);
+		const reasons = unreadReasons(assessCoverage(await maker.read()));
+		expect(reasons).toMatchObject([{ problem: { code: 'rate-limited' }, components: 1 }]);
 	});
 });
 

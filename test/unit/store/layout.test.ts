@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Store } from '../../../proxy/store/store.ts';
@@ -340,7 +340,30 @@ describe('what is damaged on disk', () => {
 	});
 });
 
+describe('a store that is made', () => {
+	it.skipIf(process.platform === 'win32')('is for its owner only', async () => {
+		const root = join(await temporaryFolder(), 'data', 'store');
+		await Store.open(root);
+		expect((await stat(root)).mode & 0o777).toBe(0o700);
+	});
+});
+
 describe('a folder that is a symbolic link', () => {
+	it.each(['demo/blobs/sha256', 'demo/blobs'])(
+		'loses nothing when a manifest is deleted: %s',
+		async (linked) => {
+			const store = await temporaryStore();
+			await putImage(store, 'demo', amd64);
+			const outside = join(await temporaryFolder(), 'elsewhere');
+			await rename(join(store.root, linked), outside);
+			await symlink(outside, join(store.root, linked));
+			const before = await readdir(outside, { recursive: true });
+			await store.repository('demo').deleteManifest(amd64.manifest.digest);
+			expect(await readdir(outside, { recursive: true })).toEqual(before);
+			expect(await listed(store, 'demo')).toEqual([]);
+		},
+	);
+
 	it.each(['demo', 'demo/blobs'])('is not written through: %s', async (linked) => {
 		const store = await temporaryStore();
 		const outside = await temporaryFolder();

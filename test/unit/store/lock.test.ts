@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -113,6 +113,30 @@ describe('withLock', () => {
 		await expect(action).rejects.toMatchObject({ kind: 'locked' });
 		expect(await readFile(path, 'utf8')).toBe('somebody else');
 	});
+
+	it.skipIf(process.platform === 'win32').each([
+		['a pipe', (path: string) => run('mkfifo', [path])],
+		['a folder', (path: string) => mkdir(path)],
+		['a symbolic link', (path: string) => symlink('/dev/zero', path)],
+		['a symbolic link that leads nowhere', (path: string) => symlink('nowhere', path)],
+	])('refuses at once where the lock is %s', async (_, make) => {
+		const path = join(await temporaryFolder(), '.lock');
+		await make(path);
+		await expect(withLock(path, succeed)).rejects.toMatchObject({ kind: 'layoutDamaged' });
+	});
+
+	it.skipIf(process.platform === 'win32')(
+		'is not held up by a pipe that took its place meanwhile',
+		async () => {
+			const path = join(await temporaryFolder(), '.lock');
+			const action = withLock(path, async ({ confirm }) => {
+				await rm(path);
+				await run('mkfifo', [path]);
+				await confirm();
+			});
+			await expect(action).rejects.toMatchObject({ kind: 'locked' });
+		},
+	);
 
 	it('is free again after a failure', async () => {
 		const path = join(await temporaryFolder(), '.lock');

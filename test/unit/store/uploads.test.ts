@@ -1,5 +1,14 @@
 import { connect } from 'node:net';
-import { readdir, readFile, stat, utimes } from 'node:fs/promises';
+import {
+	mkdir,
+	readdir,
+	readFile,
+	rm,
+	stat,
+	symlink,
+	utimes,
+	writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { Store } from '../../../proxy/store/store.ts';
@@ -261,6 +270,86 @@ describe('an upload that breaks off', () => {
 		const again = clientOf(await Store.open(root));
 		expect((await again('GET', old)).status).toBe(404);
 		expect((await again('GET', young)).status).toBe(204);
+	});
+});
+
+describe('the folder of uploads', () => {
+	const longAgo = new Date(0);
+	const id = '01234567-89ab-4cde-8f01-23456789abcd';
+
+	async function writeOld(path: string): Promise<void> {
+		await writeFile(path, 'kept');
+		await utimes(path, longAgo, longAgo);
+	}
+
+	/** A folder elsewhere with an old file that is named like an upload, and one inside a folder. */
+	async function folderElsewhere(): Promise<{ folder: string; files: () => Promise<string[]> }> {
+		const folder = await temporaryFolder();
+		await mkdir(join(folder, 'photos'));
+		await writeOld(join(folder, 'photos', 'a'));
+		await writeOld(join(folder, `${id}.tmp`));
+		await utimes(join(folder, 'photos'), longAgo, longAgo);
+		const files = async () => (await readdir(folder, { recursive: true })).sort();
+		return { folder, files };
+	}
+
+	it('is refused where it is a symbolic link, and nothing is removed behind it', async () => {
+		const root = await temporaryFolder();
+		const { folder, files } = await folderElsewhere();
+		const before = await files();
+		await symlink(folder, join(root, '.uploads'));
+		await expect(Store.open(root)).rejects.toMatchObject({ kind: 'layoutDamaged' });
+		expect(await files()).toEqual(before);
+	});
+
+	it('is refused where it is a file, or a symbolic link that leads nowhere', async () => {
+		const [one, other] = [await temporaryFolder(), await temporaryFolder()];
+		await writeFile(join(one, '.uploads'), '');
+		await symlink(join(other, 'nowhere'), join(other, '.uploads'));
+		for (const root of [one, other]) {
+			await expect(Store.open(root)).rejects.toMatchObject({ kind: 'layoutDamaged' });
+		}
+		expect(await readdir(other)).toEqual(['.uploads']);
+	});
+
+	it('is looked at again whenever an upload starts or goes on', async () => {
+		const store = await temporaryStore();
+		const { folder, files } = await folderElsewhere();
+		const before = await files();
+		const started = await store.uploads.start('demo');
+		const [name] = await readdir(join(store.root, '.uploads'));
+		await rm(join(store.root, '.uploads'), { recursive: true });
+		await symlink(folder, join(store.root, '.uploads'));
+		const response = await clientOf(store)('POST', base);
+		expect(response.status).toBe(500);
+		expect(await files()).toEqual(before);
+		await writeFile(join(folder, name!), '');
+		await expect(store.uploads.append('demo', started, inPieces(content))).rejects.toMatchObject({
+			kind: 'uploadUnknown',
+		});
+		expect(await readFile(join(folder, name!), 'utf8')).toBe('');
+	});
+
+	it('is made again where somebody removed it', async () => {
+		const store = await temporaryStore();
+		await rm(join(store.root, '.uploads'), { recursive: true });
+		await store.putBlob('demo', digest, inPieces(content));
+		await expectStored(clientOf(store));
+	});
+
+	it('loses only old files that uploads and writes have left', async () => {
+		const root = await temporaryFolder();
+		const folder = join(root, '.uploads');
+		const other = id.replace('0', 'f');
+		await mkdir(join(folder, `${other}.tmp`), { recursive: true });
+		await writeOld(join(folder, `${other}.tmp`, 'inside'));
+		await utimes(join(folder, `${other}.tmp`), longAgo, longAgo);
+		const left = [`${id}.0123456789abcdef.upload`, `${id}.tmp`];
+		const kept = ['notes.txt', `${id}.tmp.txt`, `${id}.upload`];
+		for (const name of [...left, ...kept]) await writeOld(join(folder, name));
+		await Store.open(root);
+		expect((await readdir(folder)).sort()).toEqual([...kept, `${other}.tmp`].sort());
+		expect(await readdir(join(folder, `${other}.tmp`))).toEqual(['inside']);
 	});
 });
 

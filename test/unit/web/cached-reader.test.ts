@@ -217,7 +217,7 @@ describe('the database', () => {
 			usedAt: now + dayMs + 1,
 		});
 		opened.close();
-		expect(database.keep).toHaveBeenCalledTimes(2);
+		expect(writing).toHaveLength(2);
 	});
 
 	it('forgets everything, and works on', async () => {

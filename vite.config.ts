@@ -55,6 +55,19 @@ export default defineConfig(({ isSsrBuild }) =>
 						},
 						{
 							extends: true,
+							// Found during a run, these would reload the page under the tests.
+							optimizeDeps: {
+								include: [
+									'@noble/hashes/sha2.js',
+									'axe-core',
+									'fflate',
+									'idb',
+									'modern-tar',
+									'semver/functions/valid.js',
+									'yaml',
+									'zod',
+								],
+							},
 							test: {
 								name: 'browser',
 								include: ['test/browser/**/*.test.ts'],

@@ -113,8 +113,9 @@ export function parseReference(text: string): ParsedReference {
 		);
 	}
 	if (!isRepositoryName(name.repository)) {
+		const typed = beforeDigest.includes('/') ? name.repository : beforeDigest;
 		return refuse(
-			`“${name.repository}” is not a repository: lower-case letters and digits in parts joined by “/”, and “.”, “_” or “-” inside a part.`,
+			`“${typed}” is not a repository: lower-case letters and digits in parts joined by “/”, and “.”, “_” or “-” inside a part.`,
 		);
 	}
 	return { ok: true, reference: { ...name, ...(tag && { tag }), ...(digest && { digest }) } };

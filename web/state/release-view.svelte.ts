@@ -89,6 +89,7 @@ export class ReleaseView {
 				this.#showWithin(step.stage === stage ? decideEveryMs : 0);
 				stage = step.stage;
 			}
+			this.#showNow();
 		} catch (error) {
 			if (!signal.aborted) throw error;
 		}
@@ -104,9 +105,12 @@ export class ReleaseView {
 	#showWithin(ms: number): void {
 		if (this.#showing !== undefined && ms > 0) return;
 		clearTimeout(this.#showing);
-		this.#showing = setTimeout(() => {
-			this.#showing = undefined;
-			this.#version += 1;
-		}, ms);
+		this.#showing = setTimeout(() => this.#showNow(), ms);
+	}
+
+	#showNow(): void {
+		clearTimeout(this.#showing);
+		this.#showing = undefined;
+		this.#version += 1;
 	}
 }

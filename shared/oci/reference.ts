@@ -81,12 +81,18 @@ function refuse(reason: string): ParsedReference {
  * The reason of a refusal is a sentence that quotes what was wrong.
  */
 export function parseReference(text: string): ParsedReference {
-	const written = text.trim().replace(/^docker:\/\//, '');
+	const written = text
+		.trim()
+		.replace(/^(?:docker|podman|nerdctl)\s+pull\s+/, '')
+		.replace(/^docker:\/\//, '');
 	if (written === '') {
 		return refuse('There is nothing here yet. Type an image or release reference.');
 	}
 	if (/^[a-z]+:\/\//i.test(written)) {
 		return refuse(`“${written}” is a web address; a reference has no “https://” in front.`);
+	}
+	if (isDigest(written.replace(/^@/, ''))) {
+		return refuse('This is a digest without a repository; write registry/repository@sha256:….');
 	}
 	const at = written.indexOf('@');
 	const digest = at < 0 ? undefined : written.slice(at + 1);

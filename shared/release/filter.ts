@@ -51,7 +51,9 @@ function* readTerms(text: string): Generator<Term> {
 		yield {
 			negated: minus === '-',
 			key: match[2] === undefined ? 'text' : key.toLowerCase(),
-			values: value.startsWith('"') ? [bare] : bare.split(',').filter(Boolean),
+			values: (value.startsWith('"') ? [bare] : bare.split(',').filter(Boolean)).map((each) =>
+				each.toLowerCase(),
+			),
 			from: at,
 			to: at + whole.length,
 		};
@@ -88,8 +90,7 @@ function understand({ negated, key, values }: Term): Understood {
 			return {
 				component: {
 					negated,
-					matches: ({ component }) =>
-						values.some((value) => component.name.includes(value.toLowerCase())),
+					matches: ({ component }) => values.some((value) => component.name.includes(value)),
 				},
 			};
 		case 'name':

@@ -1,4 +1,5 @@
 /** Problems in words: what happened, and what to do about it. Why is the problem's own `reason`. */
+import { storeRegistry } from '../oci/reference.ts';
 import type { Problem, ProblemCode } from '../registry/problem.ts';
 import { formatDuration } from './units.ts';
 
@@ -17,7 +18,7 @@ function host({ registry }: Problem): string {
 
 const login = (problem: Problem) =>
 	`Log in where Espalier runs: docker login ${host(problem)} (or podman login), then try again.`;
-const spelling = 'Check the spelling of the repository and the tag.';
+const spelling = 'Check the spelling of the repository, and of the tag or digest.';
 const again =
 	'Try again; if it stays, the registry or something between here and there has a problem.';
 
@@ -75,7 +76,10 @@ const explanations: Readonly<
 	},
 	'repository-unknown': {
 		title: 'No such repository, or a hidden one',
-		remedies: (problem) => [spelling, `If it is private: ${login(problem)}`],
+		remedies: (problem) =>
+			problem.registry === storeRegistry
+				? [spelling]
+				: [spelling, `If it is private: ${login(problem)}`],
 	},
 	'manifest-unknown': {
 		title: 'No such image',
@@ -153,7 +157,7 @@ const explanations: Readonly<
 	'proxy-unreachable': {
 		title: 'Espalier is not running',
 		remedies: () => [
-			'Start it, with npm start or npx --no espalier in its folder, then reload this page.',
+			'Start it again, with npm start or npx --no espalier in its folder, and open the address it prints.',
 		],
 	},
 	'token-missing': {

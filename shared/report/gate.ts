@@ -35,9 +35,14 @@ function judge(
 /** Uncovered outweighs unchecked; without required platforms everything passes. */
 export function gate(coverage: Coverage, required: readonly PlatformKey[]): GateResult {
 	const judged = required.map((platform) => ({ platform, ...judge(coverage, platform) }));
+	const made = coverage.platforms
+		.filter(({ expected }) => expected)
+		.map(({ platform }) => platform);
 	const sentences = judged.flatMap(({ platform, uncovered: missing, unchecked }) => [
 		...(missing > 0
-			? [`${platform}: ${missing} of ${coverage.components.length} components have no build.`]
+			? [
+					`${platform}: ${missing} of ${coverage.components.length} components are not built for it.${made.includes(platform) ? '' : ` The release is made for ${made.join(', ')}.`}`,
+				]
 			: []),
 		...(unchecked > 0
 			? [

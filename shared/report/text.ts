@@ -2,7 +2,7 @@
 import { statuses } from '../release/coverage.ts';
 import type { CoverageReport } from './coverage-report.ts';
 import { printable } from './printable.ts';
-import { formatBytes, formatDay } from './units.ts';
+import { formatDay } from './units.ts';
 
 function table(rows: readonly (readonly string[])[]): string[] {
 	const widths =
@@ -58,11 +58,6 @@ export function coverageText(report: CoverageReport, verdict: string): string {
 		['Platforms', `${release.platforms.join(', ')}${agreement(release.payloads)}`],
 		['Manifests', String(release.manifests)],
 		['Upgrades from', `${release.previous.length} versions`],
-		[
-			'Size',
-			formatBytes(components.reduce((sum, { uniqueSize }) => sum + uniqueSize, 0)) +
-				' in components of their own',
-		],
 	];
 	const lines = [
 		...table(facts),

@@ -1,14 +1,13 @@
 /** Talks to the proxy: adds the token, and turns every failure into a typed problem. */
-import { tokenHeader } from '../../shared/api/schema.ts';
-import { failureSchema } from '../../shared/api/schema.ts';
+import { exchangedSchema, failureSchema, tokenHeader } from '../../shared/api/schema.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import { takeStreamSlot } from './stream-slots.ts';
 
 export interface ProxyClientOptions {
 	/** The token to use now; it changes when the proxy was restarted. */
 	readonly token: () => string | undefined;
-	/** Called when the proxy no longer takes the token. */
-	readonly onrejected?: () => void;
+	/** Called when the proxy does not take the token that a request had. */
+	readonly onrejected?: (token: string | undefined) => void;
 	/** for tests and other hosts; the page's own origin by default */
 	readonly origin?: string;
 }
@@ -71,7 +70,7 @@ export class ProxyClient {
 		if (response.ok) return response;
 		const error = await problemOfResponse(response);
 		if (error.problem.code === 'token-rejected' || error.problem.code === 'token-missing') {
-			this.#options.onrejected?.();
+			this.#options.onrejected?.(token);
 		}
 		throw error;
 	}
@@ -84,5 +83,33 @@ export class ProxyClient {
 		} finally {
 			release();
 		}
+	}
+}
+
+const keyPatienceMs = 10_000;
+
+/** True where the proxy takes this token. */
+export async function isAccepted(token: string): Promise<boolean> {
+	const client = new ProxyClient({ token: () => token });
+	try {
+		await client.request('/api/session', { signal: AbortSignal.timeout(keyPatienceMs) });
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+/** The token that this code stands for; undefined where the proxy does not give it. */
+export async function exchangeCode(code: string): Promise<string | undefined> {
+	const client = new ProxyClient({ token: () => undefined });
+	try {
+		const response = await client.request('/api/session/exchange', {
+			method: 'POST',
+			body: JSON.stringify({ code }),
+			signal: AbortSignal.timeout(keyPatienceMs),
+		});
+		return exchangedSchema.parse(await response.json()).token;
+	} catch {
+		return undefined;
 	}
 }

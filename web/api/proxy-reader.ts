@@ -16,8 +16,14 @@ import {
 } from '../../shared/oci/reference.ts';
 import type { HashBytes } from '../../shared/registry/hashing.ts';
 import { limits } from '../../shared/registry/limits.ts';
-import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
+import {
+	ProblemError,
+	problemOf,
+	type Problem,
+	type ProblemCode,
+} from '../../shared/registry/problem.ts';
 import type {
+	BlobRequest,
 	BlobStream,
 	CallOptions,
 	DocumentRequest,
@@ -41,6 +47,52 @@ function bytesOf({
 	return text === undefined
 		? Uint8Array.from(atob(base64 ?? ''), (character) => character.charCodeAt(0))
 		: new TextEncoder().encode(text);
+}
+
+function blobProblem(reference: DigestReference, code: ProblemCode, what: string): Problem {
+	const name = formatReference(reference);
+	return { code, origin: 'content', reason: `The blob ${name} ${what}.`, reference: name };
+}
+
+/** @throws ProblemError where a blob of `bytes` bytes, or of `bytes` so far, cannot be the one asked for */
+function refuseSize({ reference, sizeBytes }: BlobRequest, bytes: number, isWhole: boolean): void {
+	if (bytes > limits.payloadBytes) {
+		const what = `has ${bytes} bytes or more; more than ${limits.payloadBytes} are not read`;
+		throw new ProblemError(blobProblem(reference, 'too-large', what));
+	}
+	if (sizeBytes === undefined || bytes === sizeBytes || (bytes < sizeBytes && !isWhole)) return;
+	const found = isWhole ? `has ${bytes} bytes` : `has ${bytes} bytes or more`;
+	const what = `${found}, but ${sizeBytes} according to its descriptor`;
+	throw new ProblemError(blobProblem(reference, 'malformed', what));
+}
+
+/** The bytes of a blob, read no further than its size and what the page holds. */
+async function wholeBlob(
+	{ body, headers }: Response,
+	request: BlobRequest,
+	signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+	const chunks: Uint8Array<ArrayBuffer>[] = [];
+	const reader = body?.getReader();
+	try {
+		const announced = headers.get('content-length');
+		if (announced !== null) refuseSize(request, Number(announced), true);
+		let received = 0;
+		for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+			received += part.value.length;
+			refuseSize(request, received, false);
+			chunks.push(part.value);
+		}
+		refuseSize(request, received, true);
+	} catch (cause) {
+		signal?.throwIfAborted();
+		if (cause instanceof ProblemError) throw cause;
+		const problem = blobProblem(request.reference, 'truncated', 'did not arrive whole');
+		throw new ProblemError({ ...problem, origin: 'proxy' }, { cause });
+	} finally {
+		void reader?.cancel().catch(() => undefined);
+	}
+	return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 interface Line {
@@ -160,31 +212,18 @@ export class ProxyReader implements RegistryReader {
 	}
 
 	async readBlob(
-		{ reference, namedBy }: DocumentRequest<DigestReference>,
+		{ reference, namedBy, sizeBytes }: BlobRequest,
 		{ signal }: CallOptions = {},
 	): Promise<BlobStream> {
 		const query = new URLSearchParams({
 			reference: formatReference(reference),
 			...(namedBy && { namedBy }),
+			...(sizeBytes !== undefined && { size: String(sizeBytes) }),
 		});
 		const response = await this.#client.request(`/api/blob?${query}`, signal ? { signal } : {});
-		const length = response.headers.get('content-length');
-		const bytes = await response.arrayBuffer().catch((cause: unknown) => {
-			const reason = `The blob ${formatReference(reference)} did not arrive whole.`;
-			throw new ProblemError(
-				{ code: 'truncated', origin: 'proxy', reason, reference: formatReference(reference) },
-				{ cause },
-			);
-		});
-		const document = await verifyDocument(
-			reference,
-			{ bytes: new Uint8Array(bytes), mediaType: '' },
-			this.#hash,
-		);
-		return {
-			sizeBytes: length === null ? undefined : Number(length),
-			chunks: once(document.bytes),
-		};
+		const bytes = await wholeBlob(response, { reference, sizeBytes }, signal);
+		const document = await verifyDocument(reference, { bytes, mediaType: '' }, this.#hash);
+		return { sizeBytes: bytes.length, chunks: once(document.bytes) };
 	}
 
 	async *#listing(path: string, { signal }: CallOptions): AsyncGenerator {

@@ -1,6 +1,7 @@
 /** The address bar as state: the whole router. */
 import { createSubscriber } from 'svelte/reactivity';
 import { on } from 'svelte/events';
+import { parseEntry } from '../../shared/link/entry.ts';
 import { formatRoute, parseRoute, type ParsedRoute, type Route } from '../../shared/link/route.ts';
 
 export class Location {
@@ -11,7 +12,9 @@ export class Location {
 	#parsed: ParsedRoute = $derived.by(() => {
 		this.#subscribe();
 		void this.#version;
-		return parseRoute(window.location.hash);
+		const { hash } = window.location;
+		// The session takes entries away; until it has, they are never read as a view, nor quoted.
+		return parseRoute(parseEntry(hash)?.to ?? hash);
 	});
 
 	get route(): Route {

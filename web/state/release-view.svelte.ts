@@ -28,6 +28,10 @@ export class ReleaseView {
 	#reading = $state.raw<ReleaseReading | undefined>(undefined);
 	// The reading grows in place; each count stands for a state of it.
 	#version = $state(0);
+	/** A release that is shown is being read again. */
+	isRereading = $state(false);
+	/** Why that did not work; what was read before stays in view. */
+	rereadingProblem = $state.raw<Problem | undefined>(undefined);
 	#abort: AbortController | undefined;
 	#showing: ReturnType<typeof setTimeout> | undefined;
 
@@ -81,14 +85,21 @@ export class ReleaseView {
 		const { signal } = abort;
 		this.#abort = abort;
 		const reading = startReading(this.reference);
-		this.#reading = reading;
+		// What was read before stays in view until there is something to take its place.
+		const before = this.#reading?.payload ? this.#reading : undefined;
+		this.isRereading = before !== undefined;
+		this.rereadingProblem = undefined;
+		if (!before) this.#reading = reading;
 		let stage = reading.stage;
 		try {
 			for await (const step of readRelease(this.#source, reading, { signal, fresh })) {
 				// A new stage is shown as soon as its requests are on their way.
-				this.#showWithin(step.stage === stage ? decideEveryMs : 0);
+				if (!before) this.#showWithin(step.stage === stage ? decideEveryMs : 0);
 				stage = step.stage;
 			}
+			if (reading.problem && before) this.rereadingProblem = reading.problem;
+			else this.#reading = reading;
+			this.isRereading = false;
 			this.#showNow();
 		} catch (error) {
 			if (!signal.aborted) throw error;

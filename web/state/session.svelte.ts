@@ -1,8 +1,8 @@
 /**
- * The key to the proxy. It comes in the fragment of the first link, leaves the address bar at once,
- * stays in this tab, and is handed to other tabs of the same origin that ask for it.
+ * The key to the proxy. It comes in the fragment of a link, or a code for it does; it leaves the address bar at
+ * once, stays in this tab, and is handed to other tabs of the same origin that ask for it.
  */
-import { parseEntry } from '../../shared/link/entry.ts';
+import { parseEntry, type Key } from '../../shared/link/entry.ts';
 
 const storageKey = 'espalier.token';
 const channelName = 'espalier.token';
@@ -11,7 +11,7 @@ const answerWithinMs = 400;
 type Message = { readonly ask: true } | { readonly token: string };
 
 export type SessionStatus =
-	/** asking other tabs */
+	/** asking the proxy about the key of a link, or other tabs for theirs */
 	| 'asking'
 	| 'ready'
 	/** no tab has one */
@@ -19,29 +19,30 @@ export type SessionStatus =
 	/** the proxy was restarted and takes it no longer */
 	| 'rejected';
 
+/** What the proxy says about keys. Where it does not answer, it takes none. */
+export interface KeyCheck {
+	readonly isAccepted: (token: string) => Promise<boolean>;
+	/** The token that a code stands for, where it is given for it. */
+	readonly exchangeCode: (code: string) => Promise<string | undefined>;
+}
+
 export class Session {
+	readonly #keys: KeyCheck;
 	#token = $state<string | undefined>(undefined);
 	#status = $state<SessionStatus>('asking');
 	readonly #channel =
 		typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(channelName);
-	/** Tokens that the proxy refused: another tab may still offer them. */
-	// eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing is drawn from it
-	readonly #refused = new Set<string>();
+	/** Many tabs may offer the same one at once. */
+	#offered: string | undefined;
 
-	constructor() {
+	constructor(keys: KeyCheck) {
+		this.#keys = keys;
 		this.#channel?.addEventListener('message', ({ data }: MessageEvent<Message>) =>
 			this.#hear(data),
 		);
-		const entry = parseEntry(window.location.hash);
-		if (entry) {
-			history.replaceState(null, '', entry.to);
-			this.#adopt(entry.token);
-			this.#say({ token: entry.token });
-			return;
-		}
-		const kept = this.#readKept();
-		if (kept) this.#adopt(kept);
-		else this.#ask('missing');
+		// A link that is pasted into the address bar of an open page loads nothing.
+		window.addEventListener('hashchange', () => this.#takeEntry());
+		if (!this.#takeEntry()) this.#resume('missing');
 	}
 
 	get status(): SessionStatus {
@@ -52,12 +53,42 @@ export class Session {
 		return this.#token;
 	}
 
-	/** The proxy refused the token: perhaps another tab was opened with the new one. */
-	reject(): void {
-		if (this.#status !== 'ready') return;
-		if (this.#token) this.#refused.add(this.#token);
+	/** The proxy refused this token: perhaps another tab was opened with the new one. */
+	reject(token: string | undefined): void {
+		if (this.#status !== 'ready' || token !== this.#token) return;
 		this.#token = undefined;
 		this.#ask('rejected');
+	}
+
+	/** Takes an entry out of the address bar before anything is done with it; false where there is none. */
+	#takeEntry(): boolean {
+		const entry = parseEntry(window.location.hash);
+		if (!entry) return false;
+		history.replaceState(null, '', entry.to);
+		void this.#enter(entry);
+		return true;
+	}
+
+	/** What the tab had stays where the link brings nothing better. */
+	async #enter(key: Key): Promise<void> {
+		const token = await this.#tokenOf(key);
+		if (token !== undefined) {
+			this.#adopt(token);
+			this.#say({ token });
+		} else if (this.#status !== 'ready') {
+			this.#resume('code' in key ? 'missing' : 'rejected');
+		}
+	}
+
+	async #tokenOf(key: Key): Promise<string | undefined> {
+		if ('code' in key) return this.#keys.exchangeCode(key.code);
+		return (await this.#keys.isAccepted(key.token)) ? key.token : undefined;
+	}
+
+	#resume(otherwise: 'missing' | 'rejected'): void {
+		const kept = this.#readKept();
+		if (kept) this.#adopt(kept);
+		else this.#ask(otherwise);
 	}
 
 	#ask(otherwise: 'missing' | 'rejected'): void {
@@ -69,11 +100,18 @@ export class Session {
 	}
 
 	#hear(message: Message): void {
-		if ('ask' in message) {
-			if (this.#status === 'ready' && this.#token) this.#say({ token: this.#token });
-		} else if (this.#status !== 'ready' && !this.#refused.has(message.token)) {
-			this.#adopt(message.token);
+		if ('token' in message) {
+			if (this.#status !== 'ready') void this.#consider(message.token);
+		} else if (this.#status === 'ready' && this.#token) {
+			this.#say({ token: this.#token });
 		}
+	}
+
+	async #consider(token: string): Promise<void> {
+		if (token === this.#offered) return;
+		this.#offered = token;
+		if (await this.#keys.isAccepted(token)) this.#adopt(token);
+		this.#offered = undefined;
 	}
 
 	#say(message: Message): void {

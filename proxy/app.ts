@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import type { RegistryReader } from '../shared/registry/registries.ts';
 import { problemOf } from '../shared/registry/problem.ts';
+import { EntryCodes } from './guard/entry-codes.ts';
 import { forbidStoring, setSecurityHeaders } from './guard/headers.ts';
 import { guardHost, loopbackHosts } from './guard/host.ts';
 import {
@@ -19,7 +20,7 @@ import { listingRoutes } from './routes/listings.ts';
 import { manifestRoutes } from './routes/manifests.ts';
 import { pageRoutes, type Pages } from './routes/pages.ts';
 import { registryRoutes, type DescribeRegistry } from './routes/registries.ts';
-import { sessionRoutes } from './routes/session.ts';
+import { entryRoutes, sessionRoutes } from './routes/session.ts';
 import type { NodeEnv } from './server/node-request.ts';
 
 export interface AppOptions {
@@ -41,14 +42,13 @@ export interface AppOptions {
 }
 
 function createApi(options: AppOptions) {
-	const { reader, version, demo } = options;
+	const { port, token, reader, version, demo } = options;
+	const codes = new EntryCodes();
 	return new Hono<NodeEnv>()
-		.use(
-			forbidStoring,
-			guardApi(loopbackOrigins(options.port, options.moreOrigins)),
-			requireToken(options.token),
-		)
-		.route('/', sessionRoutes({ version, ...(demo !== undefined && { demo }) }))
+		.use(forbidStoring, guardApi(loopbackOrigins(port, options.moreOrigins)))
+		.route('/', entryRoutes({ token, port, codes }))
+		.use(requireToken(token))
+		.route('/', sessionRoutes({ version, ...(demo !== undefined && { demo }) }, codes))
 		.route('/', registryRoutes(options.describeRegistry))
 		.route('/', manifestRoutes(reader))
 		.route('/', existsRoutes(reader))

@@ -4,7 +4,7 @@ import { formatRoute } from '../../shared/link/route.ts';
 import { formatReference, parseReference } from '../../shared/oci/reference.ts';
 import { loopbackNames } from '../guard/host.ts';
 import { dataDirectory, ownSurroundings } from '../server/data-directory.ts';
-import { defaultPort, homeRoute, localOrigin, pageUrl } from '../server/page-url.ts';
+import { defaultPort, homeRoute, localOrigin } from '../server/page-url.ts';
 import { findServer } from '../server/running-server.ts';
 import type { OpenArguments } from './arguments.ts';
 import { announce, serve, type ServeContext } from './serve.ts';
@@ -17,7 +17,7 @@ export interface Link {
 	readonly port?: number;
 }
 
-/** A route, or an entry with somebody's token: the token is of no use elsewhere and is dropped. */
+/** A route, or an entry with somebody's token or code: it is of no use elsewhere and is dropped. */
 function routeOf(fragment: string): string {
 	const entry = parseEntry(fragment);
 	if (entry) return entry.to;
@@ -64,7 +64,7 @@ export async function open(args: OpenArguments, context: ServeContext): Promise<
 	const port = args.port ?? link.port ?? defaultPort;
 	const running = await findServer(dataDirectory(ownSurroundings()), port);
 	if (!running) return serve({ ...args, port }, context, link.to);
-	const url = pageUrl(localOrigin(running.port), running.token, link.to);
-	announce(context, 'Open:', url, args.openBrowser);
+	const page = { origin: localOrigin(running.port), server: running, to: link.to };
+	await announce(context, { headline: 'Open:', page, openBrowser: args.openBrowser });
 	return 0;
 }

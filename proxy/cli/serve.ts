@@ -9,7 +9,7 @@ import { listenOnLoopback, PortTaken, type Listening } from '../server/listen.ts
 import { defaultPort, homeRoute, localOrigin, pageUrl } from '../server/page-url.ts';
 import { openRegistries, type OpenedRegistries } from '../server/registries.ts';
 import { toRequestListener } from '../server/request-listener.ts';
-import { findServerOn } from '../server/running-server.ts';
+import { findServerOn, requestCode } from '../server/running-server.ts';
 import { removeRuntimeFile, writeRuntimeFile, type Runtime } from '../server/runtime-file.ts';
 import { version } from '../server/version.ts';
 import type { ServeArguments } from './arguments.ts';
@@ -24,15 +24,37 @@ export interface ServeContext {
 	readonly until: AbortSignal;
 }
 
-/** Prints the address of a server, and opens it where that is wanted. */
-export function announce(
-	{ stdout }: Pick<ServeContext, 'stdout'>,
-	headline: string,
-	url: string,
-	wantsBrowser: boolean,
-): void {
-	stdout.write(`${headline}\n\n  ${url}\n\n`);
-	if (wantsBrowser) openBrowser(url);
+/** A view of a running server. */
+export interface Page {
+	readonly origin: string;
+	readonly server: Pick<Runtime, 'port' | 'token'>;
+	/** the route of the view */
+	readonly to: string;
+}
+
+export interface Announcement {
+	readonly headline: string;
+	readonly page: Page;
+	readonly openBrowser: boolean;
+}
+
+/** Opens a page by a code: the address that the browser is given can be seen by others. */
+async function openPage({ origin, server, to }: Page): Promise<void> {
+	openBrowser(pageUrl(origin, { code: await requestCode(server), to }));
+}
+
+/** Prints the address of a page, and opens it where that is wanted. */
+export async function announce(
+	{ stdout, stderr }: Pick<ServeContext, 'stdout' | 'stderr'>,
+	{ headline, page, openBrowser: isWanted }: Announcement,
+): Promise<void> {
+	const { origin, server, to } = page;
+	stdout.write(`${headline}\n\n  ${pageUrl(origin, { token: server.token, to })}\n\n`);
+	if (!isWanted) return;
+	await openPage(page).catch((error: unknown) => {
+		const reason = error instanceof Error ? error.message : String(error);
+		stderr.write(`The page is not opened by itself: ${reason}\n`);
+	});
 }
 
 interface Server {
@@ -96,8 +118,9 @@ async function pointToRunning(
 ): Promise<boolean> {
 	const running = await findServerOn(dataDirectory(ownSurroundings()), port);
 	if (!running) return false;
-	const url = pageUrl(localOrigin(port), running.token, to);
-	announce(context, 'Espalier is already running. Open:', url, args.openBrowser);
+	const page = { origin: localOrigin(port), server: running, to };
+	const headline = 'Espalier is already running. Open:';
+	await announce(context, { headline, page, openBrowser: args.openBrowser });
 	return true;
 }
 
@@ -111,8 +134,11 @@ async function runServer(
 	const listening = await listen(server, context);
 	const removeRuntime = development ? undefined : leaveRuntimeFile(listening.port, token);
 	try {
-		const url = pageUrl(development?.origin ?? localOrigin(listening.port), token, to);
-		announce(context, `Espalier ${version} is running. Open:`, url, args.openBrowser);
+		const { port } = listening;
+		const origin = development?.origin ?? localOrigin(port);
+		const headline = `Espalier ${version} is running. Open:`;
+		const page = { origin, server: { port, token }, to };
+		await announce(context, { headline, page, openBrowser: args.openBrowser });
 		context.stdout.write('Stop it with Ctrl+C.\n');
 		await whenAborted(context.until);
 	} finally {

@@ -19,30 +19,35 @@ interface Refused {
 	readonly code?: ProblemCode;
 }
 
-const tooLarge: Refused = {
-	status: 413,
-	reason: `The body is larger than ${limits.apiBodyBytes} bytes.`,
-	code: 'too-large',
-};
+function tooLarge(mostBytes: number): Refused {
+	return {
+		status: 413,
+		reason: `The body is larger than ${mostBytes} bytes.`,
+		code: 'too-large',
+	};
+}
 const tooSlow: Refused = {
 	status: 408,
 	reason: `The body did not arrive within ${patienceMs / 1000} seconds.`,
 	code: 'timeout',
 };
 
-function judgeHeaders(request: Request): Refused | undefined {
+function judgeHeaders(request: Request, mostBytes: number): Refused | undefined {
 	if (request.headers.get('content-type') !== 'application/json') {
 		return { status: 415, reason: 'The Content-Type must be application/json and nothing more.' };
 	}
 	if (request.headers.has('content-encoding')) {
 		return { status: 415, reason: 'The body must not be compressed.' };
 	}
-	if (Number(request.headers.get('content-length') ?? 0) > limits.apiBodyBytes) return tooLarge;
-	return undefined;
+	const lengthBytes = Number(request.headers.get('content-length') ?? 0);
+	return lengthBytes > mostBytes ? tooLarge(mostBytes) : undefined;
 }
 
 /** Counts while it reads: a body without a length ends at the limit too. */
-async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array | Refused> {
+async function readBounded(
+	body: ReadableStream<Uint8Array>,
+	mostBytes: number,
+): Promise<Uint8Array | Refused> {
 	const reader = body.getReader();
 	const chunks: Uint8Array[] = [];
 	let seen = 0;
@@ -54,9 +59,9 @@ async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 	try {
 		for (let part = await reader.read(); !part.done; part = await reader.read()) {
 			seen += part.value.length;
-			if (seen > limits.apiBodyBytes) {
+			if (seen > mostBytes) {
 				giveUp();
-				return tooLarge;
+				return tooLarge(mostBytes);
 			}
 			chunks.push(part.value);
 		}
@@ -83,16 +88,23 @@ function describeIssue({ issues: [issue] }: z.ZodError): string {
 	return `The body is not as agreed (${what.slice(0, 300)}).`;
 }
 
-async function readValue(request: Request): Promise<{ readonly value: unknown } | Refused> {
-	const refused = judgeHeaders(request);
+async function readValue(
+	request: Request,
+	mostBytes: number,
+): Promise<{ readonly value: unknown } | Refused> {
+	const refused = judgeHeaders(request, mostBytes);
 	if (refused) return refused;
-	const bytes = request.body ? await readBounded(request.body) : new Uint8Array();
+	const bytes = request.body ? await readBounded(request.body, mostBytes) : new Uint8Array();
 	return bytes instanceof Uint8Array ? parse(bytes) : bytes;
 }
 
 /** The body of this request, held against its schema; otherwise the answer that says what is wrong with it. */
-export async function readStrictJson<T>(c: Context, schema: z.ZodType<T>): Promise<StrictJson<T>> {
-	const read = await readValue(c.req.raw);
+export async function readStrictJson<T>(
+	c: Context,
+	schema: z.ZodType<T>,
+	mostBytes: number = limits.apiBodyBytes,
+): Promise<StrictJson<T>> {
+	const read = await readValue(c.req.raw, mostBytes);
 	if (!('value' in read)) {
 		return { ok: false, response: refusal(c, read.status, read.reason, read.code) };
 	}

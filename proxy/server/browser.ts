@@ -25,7 +25,10 @@ export function browserCommand(
 	return hasDisplay ? { file: 'xdg-open', arguments: [url] } : undefined;
 }
 
-/** Tries to open the URL. Whether that works is no concern of the server, which has printed it. */
+/**
+ * Tries to open the URL, which others can read in the list of processes: it must hold no token.
+ * Whether it opens is no concern of the server, which has printed an address.
+ */
 export function openBrowser(url: string): void {
 	const command = browserCommand(url, ownSurroundings());
 	if (!command) return;

@@ -1,5 +1,5 @@
 /** Addresses of the page of a running server. */
-import { formatEntry } from '../../shared/link/entry.ts';
+import { formatEntry, type Entry } from '../../shared/link/entry.ts';
 
 export const defaultPort = 4763;
 
@@ -11,7 +11,7 @@ export function localOrigin(port: number): string {
 	return `http://localhost:${port}`;
 }
 
-/** The page at a route, with the token that it needs to talk to its server. */
-export function pageUrl(origin: string, token: string, to: string): string {
-	return `${origin}/${formatEntry({ token, to })}`;
+/** The page at a route, with what it needs to talk to its server. */
+export function pageUrl(origin: string, entry: Entry): string {
+	return `${origin}/${formatEntry(entry)}`;
 }

@@ -1,6 +1,8 @@
-/** Finds servers of this user that are really running. */
+/** Finds servers of this user that are really running, and asks them for what opens their page. */
 import { request } from 'undici';
-import { sessionSchema, tokenHeader } from '../../shared/api/schema.ts';
+import { entryCodeSchema, proofSchema, tokenHeader } from '../../shared/api/schema.ts';
+import { proofOf } from '../guard/proof.ts';
+import { createToken, tokensEqual } from '../guard/token.ts';
 import { listRuntimeFiles, readRuntimeFile, type Runtime } from './runtime-file.ts';
 
 const patienceMs = 2_000;
@@ -14,14 +16,15 @@ function processLives(pid: number): boolean {
 	}
 }
 
-async function answers({ port, token }: Runtime): Promise<boolean> {
+/** The token stays here: whatever listens now may be another program, with the process number of the server. */
+async function provesItself({ port, token }: Runtime): Promise<boolean> {
+	const nonce = createToken();
 	try {
-		const response = await request(`http://127.0.0.1:${port}/api/session`, {
-			headers: { [tokenHeader]: token },
+		const response = await request(`http://127.0.0.1:${port}/api/session/proof?nonce=${nonce}`, {
 			signal: AbortSignal.timeout(patienceMs),
 		});
-		const body: unknown = await response.body.json();
-		return response.statusCode === 200 && sessionSchema.safeParse(body).success;
+		const { proof } = proofSchema.parse(await response.body.json());
+		return tokensEqual(proofOf(token, { nonce, port }), proof);
 	} catch {
 		return false;
 	}
@@ -29,7 +32,7 @@ async function answers({ port, token }: Runtime): Promise<boolean> {
 
 /** True where the process is there and what listens on the port knows the token. */
 export async function isRunning(runtime: Runtime): Promise<boolean> {
-	return processLives(runtime.pid) && (await answers(runtime));
+	return processLives(runtime.pid) && (await provesItself(runtime));
 }
 
 /** The server on this port, where there is one of this user's. */
@@ -52,4 +55,19 @@ export async function findServer(
 		if (await isRunning(runtime)) return runtime;
 	}
 	return undefined;
+}
+
+/** A code that opens the page once. Only for servers that were found running, as it sends the token. */
+export async function requestCode({
+	port,
+	token,
+}: Pick<Runtime, 'port' | 'token'>): Promise<string> {
+	const response = await request(`http://127.0.0.1:${port}/api/session/code`, {
+		method: 'POST',
+		headers: { [tokenHeader]: token },
+		signal: AbortSignal.timeout(patienceMs),
+	});
+	const parsed = entryCodeSchema.safeParse(await response.body.json());
+	if (!parsed.success) throw new Error(`The server on port ${port} gave no code.`);
+	return parsed.data.code;
 }

@@ -120,5 +120,18 @@ export type RegistryFacts = z.infer<typeof registryFactsSchema>;
 export const sessionSchema = z.object({ version: z.string(), demo: z.string().optional() });
 export type Session = z.infer<typeof sessionSchema>;
 
+/** `POST /api/session/code`: what stands for the token in a link, for a minute and for one use. */
+export const entryCodeSchema = z.object({ code: z.string() });
+export type EntryCode = z.infer<typeof entryCodeSchema>;
+
+/** `POST /api/session/exchange`, without a token */
+export const exchangeBodySchema = z.strictObject({ code: z.string() });
+export const exchangedSchema = z.object({ token: z.string() });
+export type Exchanged = z.infer<typeof exchangedSchema>;
+
+/** `GET /api/session/proof?nonce=…`, without a token: only a server that knows it can give this answer. */
+export const proofSchema = z.object({ proof: z.string() });
+export type Proof = z.infer<typeof proofSchema>;
+
 /** Any answer that is not 2xx. */
 export const failureSchema = z.object({ problem: problemSchema });

@@ -1,19 +1,27 @@
-/** The link that opens the page for the first time: it carries the process's token in its fragment, and where to go. */
+/**
+ * The link that opens the page for the first time: in its fragment it carries the process's token, or a code
+ * that is exchanged for it once, and where to go.
+ */
 
-export interface Entry {
-	readonly token: string;
+export type Key = { readonly token: string } | { readonly code: string };
+
+export type Entry = Key & {
 	/** a route, such as `#/release?ref=…`; `#/` where none was given */
 	readonly to: string;
+};
+
+export function formatEntry(entry: Entry): string {
+	const key = 'code' in entry ? `#c=${entry.code}` : `#t=${entry.token}`;
+	return entry.to === '#/' ? key : `${key}&to=${encodeURIComponent(entry.to)}`;
 }
 
-export function formatEntry({ token, to }: Entry): string {
-	return to === '#/' ? `#t=${token}` : `#t=${token}&to=${encodeURIComponent(to)}`;
-}
-
-/** Undefined where the fragment carries no token. */
+/** Undefined where the fragment carries neither token nor code. */
 export function parseEntry(fragment: string): Entry | undefined {
-	if (!fragment.startsWith('#t=')) return undefined;
+	if (!/^#[ct]=/.test(fragment)) return undefined;
 	const params = new URLSearchParams(fragment.slice(1));
-	const to = params.get('to') ?? '';
-	return { token: params.get('t') ?? '', to: to.startsWith('#/') ? to : '#/' };
+	const wanted = params.get('to') ?? '';
+	const to = wanted.startsWith('#/') ? wanted : '#/';
+	return fragment.startsWith('#c=')
+		? { code: params.get('c') ?? '', to }
+		: { token: params.get('t') ?? '', to };
 }

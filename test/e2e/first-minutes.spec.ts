@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { formatRoute } from '../../shared/link/route.ts';
 import {
+	addressForBrowser,
 	makeHome,
 	startEspalier,
 	type Home,
@@ -95,6 +96,62 @@ test('a reload, a new tab and a middle click need no new key, and the key is nev
 	await expect(typed.getByText('components stand on placeholders')).toBeVisible();
 });
 
+test('the address that a browser is handed opens the page once, and has no key in it', async ({
+	page,
+	browser,
+}) => {
+	const route = releaseRoute('store/demo/release:4.20.0-demo');
+	const address = await addressForBrowser(home, `${espalier.origin}/${route}`);
+	expect(address).toContain('/#c=');
+	expect(address).not.toContain(espalier.token);
+	await page.goto(address);
+	await expect(page.getByText('components stand on placeholders')).toBeVisible();
+	expect(page.url()).toBe(`${espalier.origin}/${route}`);
+	await page.reload();
+	await expect(page.getByText('components stand on placeholders')).toBeVisible();
+
+	const fresh = await browser.newContext();
+	const second = await fresh.newPage();
+	await second.goto(address);
+	await expect(
+		second.getByRole('heading', { name: 'This page was opened without its key' }),
+	).toBeVisible();
+	expect(second.url()).toBe(`${espalier.origin}/${route}`);
+	await fresh.close();
+});
+
+for (const kind of ['address that was printed', 'address that a browser was handed']) {
+	test(`the ${kind} can be pasted into an open tab, and leaves no key in sight`, async ({
+		page,
+	}) => {
+		const route = releaseRoute('store/demo/release:4.20.0-demo');
+		const link = kind.includes('printed')
+			? espalier.linkTo(route)
+			: await addressForBrowser(home, `${espalier.origin}/${route}`);
+		await page.goto(espalier.origin);
+		await expect(
+			page.getByRole('heading', { name: 'This page was opened without its key' }),
+		).toBeVisible();
+		// As from the address bar: only the fragment changes, so nothing is loaded.
+		await page.goto(link);
+		await expect(page.getByText('components stand on placeholders')).toBeVisible();
+		expect(page.url()).toBe(`${espalier.origin}/${route}`);
+		await expect(page.locator('body')).not.toContainText(new URL(link).hash.slice(3, 40));
+	});
+}
+
+test('a link with a wrong key costs an open tab nothing', async ({ page }) => {
+	await page.goto(espalier.linkTo(releaseRoute('store/demo/release:4.20.0-demo')));
+	await expect(page.getByText('components stand on placeholders')).toBeVisible();
+	await page.goto(`${espalier.origin}/#t=junk`);
+	await expect(page.getByRole('link', { name: 'Open the demo release' })).toBeVisible();
+	expect(page.url()).toBe(`${espalier.origin}/#/`);
+	await page.reload();
+	await page.getByRole('link', { name: 'Open the demo release' }).click();
+	await expect(page.getByText('components stand on placeholders')).toBeVisible();
+	await expect(page.getByText('junk')).toBeHidden();
+});
+
 test('a page without a key says exactly that, and how to open it', async ({ page }) => {
 	await page.goto(`${espalier.origin}/${releaseRoute('store/demo/release:4.20.0-demo')}`);
 	await expect(
@@ -152,7 +209,7 @@ test('the matrix is walked by keyboard alone', async ({ page }) => {
 	await page.keyboard.press('ArrowRight');
 	await expect(page.locator(':focus')).toHaveAttribute(
 		'aria-label',
-		'cluster-autoscaler, linux arm64: broken',
+		'cluster-autoscaler, linux arm64: broken 404',
 	);
 	await page.keyboard.press('Enter');
 	await expect(page.getByRole('complementary')).toContainText('cluster-autoscaler');

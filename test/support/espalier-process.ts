@@ -1,8 +1,9 @@
 /** The built program in a process of its own, with a home of its own, as long as a test needs it. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 
 export const program = join(import.meta.dirname, '../../dist/proxy/main.js');
 
@@ -81,4 +82,22 @@ export function runEspalier(home: Home, args: readonly string[]): Promise<Finish
 	return new Promise((resolve) =>
 		child.once('close', (code) => resolve({ code: code ?? 1, ...output })),
 	);
+}
+
+/** Lets `espalier open LINK` open a browser, and gives the address that the browser was handed. */
+export async function addressForBrowser(home: Home, link: string): Promise<string> {
+	const bin = await mkdtemp(join(home.folder, 'bin-'));
+	const file = join(bin, 'opened');
+	await writeFile(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s\\n' "$1" > '${file}'\n`, {
+		mode: 0o755,
+	});
+	const env = { ...home.env, CI: '', DISPLAY: ':0', PATH: `${bin}:${home.env['PATH'] ?? ''}` };
+	const { code, stderr } = await runEspalier({ ...home, env }, ['open', link]);
+	if (code !== 0) throw new Error(`espalier open ended: ${stderr}`);
+	for (let left = 100; left > 0; left -= 1) {
+		const address = await readFile(file, 'utf8').catch(() => '');
+		if (address.endsWith('\n')) return address.trim();
+		await wait(50);
+	}
+	throw new Error(`espalier open opened nothing: ${stderr}`);
 }

@@ -86,6 +86,7 @@ describe('the token', () => {
 	])('is required on every path of the API: %s', async (_, given, code) => {
 		const requests = [
 			['/api/session', 'GET'],
+			['/api/session/code', 'POST'],
 			['/api/manifests', 'POST'],
 			['/api/blob?reference=a', 'GET'],
 			['/api/nothing', 'GET'],

@@ -2,13 +2,15 @@ import { once } from 'node:events';
 import {
 	chmodSync,
 	mkdirSync,
+	existsSync,
 	mkdtempSync,
 	readdirSync,
+	readFileSync,
 	rmSync,
 	statSync,
 	writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +19,8 @@ import type { ServeArguments } from '../../../proxy/cli/arguments.ts';
 import { open } from '../../../proxy/cli/open.ts';
 import { serve } from '../../../proxy/cli/serve.ts';
 import { createToken } from '../../../proxy/guard/token.ts';
+import { parseEntry } from '../../../shared/link/entry.ts';
+import { tokenHeader } from '../../../shared/api/schema.ts';
 import { dataDirectory } from '../../../proxy/server/data-directory.ts';
 import { findServer, findServerOn } from '../../../proxy/server/running-server.ts';
 import {
@@ -124,15 +128,36 @@ describe.skipIf(process.platform !== 'linux')('the runtime file', () => {
 		expect(await findServerOn(data, live.port)).toBeUndefined();
 	});
 
-	it('leads nowhere where something else listens now', async () => {
-		const other = createServer((_, outgoing) => outgoing.end('{"version":1}')).listen(
-			0,
-			'127.0.0.1',
-		);
+	it.each(['{"version":"1"}', `{"proof":"${createToken()}"}`, '{"proof":""}', 'x'])(
+		'leads nowhere where something else listens now, which never gets the token: %s',
+		async (answer) => {
+			const seen: IncomingHttpHeaders[] = [];
+			const other = createServer((incoming, outgoing) => {
+				seen.push(incoming.headers);
+				outgoing.end(answer);
+			}).listen(0, '127.0.0.1');
+			await once(other, 'listening');
+			stops.push(async () => other.close());
+			const { port } = other.address() as AddressInfo;
+			writeRuntimeFile(data, { ...runtime(), port });
+			expect(await findServerOn(data, port)).toBeUndefined();
+			expect(seen).toHaveLength(1);
+			expect(seen[0]).not.toHaveProperty(tokenHeader);
+		},
+	);
+
+	it('leads nowhere where something else passes the question on to the server', async () => {
+		const url = await started();
+		const live = readRuntimeFile(data, Number(url.port))!;
+		const other = createServer((incoming, outgoing) => {
+			void fetch(`http://127.0.0.1:${live.port}${incoming.url}`)
+				.then((response) => response.text())
+				.then((text) => outgoing.end(text));
+		}).listen(0, '127.0.0.1');
 		await once(other, 'listening');
 		stops.push(async () => other.close());
 		const { port } = other.address() as AddressInfo;
-		writeRuntimeFile(data, { ...runtime(), port });
+		writeRuntimeFile(data, { ...live, port });
 		expect(await findServerOn(data, port)).toBeUndefined();
 	});
 });
@@ -172,6 +197,63 @@ describe.skipIf(process.platform !== 'linux')('espalier serve', () => {
 	});
 });
 
+describe.skipIf(process.platform !== 'linux')('the browser', () => {
+	const opened = () => join(folder, 'opened');
+
+	/** Stands in for xdg-open, and writes down what it was given. */
+	beforeEach(() => {
+		const script = `#!/bin/sh\nprintf '%s\\n' "$*" >> '${opened()}'\n`;
+		writeFileSync(join(folder, 'xdg-open'), script, { mode: 0o755 });
+		vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
+		vi.stubEnv('DISPLAY', ':0');
+		for (const name of ['CI', 'SSH_CONNECTION', 'SSH_TTY']) vi.stubEnv(name, undefined);
+	});
+
+	/** The addresses that the browser was given, once there are so many. */
+	async function addresses(count: number): Promise<readonly URL[]> {
+		return vi.waitFor(() => {
+			const lines = existsSync(opened()) ? readFileSync(opened(), 'utf8').split('\n') : [];
+			expect(lines).toHaveLength(count + 1);
+			return lines.slice(0, -1).map((line) => new URL(line));
+		});
+	}
+
+	async function exchanged({ origin, hash }: URL): Promise<unknown> {
+		const entry = parseEntry(hash)!;
+		const response = await fetch(`${origin}/api/session/exchange`, {
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({ code: 'code' in entry ? entry.code : '' }),
+		});
+		return response.json();
+	}
+
+	it('is given a code for the token, by the first start, the second one and a link', async () => {
+		const browse = { openBrowser: true };
+		const to = '#/release?ref=quay.io/a:1';
+		const { given, url, stop } = context();
+		const ended = serve({ ...args(0), ...browse }, given);
+		stops.push(() => {
+			stop();
+			return ended;
+		});
+		const { origin, hash, port } = await url;
+		const token = hash.slice('#t='.length);
+		await addresses(1);
+		await serve({ ...args(Number(port)), ...browse }, context().given);
+		await addresses(2);
+		await open({ ...args(), ...browse, link: `${origin}/${to}` }, context().given);
+		const found = await addresses(3);
+		expect(found.map((address) => address.origin)).toEqual([origin, origin, origin]);
+		expect(found.map((address) => parseEntry(address.hash)?.to)).toEqual(['#/', '#/', to]);
+		for (const address of found) {
+			expect(address.href).not.toContain(token);
+			expect(await exchanged(address)).toEqual({ token });
+			expect(await exchanged(address)).toHaveProperty('problem');
+		}
+	});
+});
+
 describe.skipIf(process.platform !== 'linux')('espalier open', () => {
 	it('takes a link to whatever server runs, and prefers the one of the link', async () => {
 		const [one, two] = [await started(), await started()];
@@ -185,6 +267,15 @@ describe.skipIf(process.platform !== 'linux')('espalier open', () => {
 		expect(there.href).toBe(`${one.origin}/${one.hash}&to=${encodeURIComponent(to)}`);
 		expect((await opened(`http://127.0.0.1:${two.port}/${to}`)).port).toBe(two.port);
 		expect([one.port, two.port]).toContain((await opened(to)).port);
+	});
+
+	it('takes the link that a browser was given, whose code is dropped', async () => {
+		const url = await started();
+		const { given, url: printed } = context();
+		const to = '#/release?ref=quay.io/a:1';
+		const link = `${url.origin}/#c=${createToken()}&to=${encodeURIComponent(to)}`;
+		expect(await open({ ...args(), link }, given)).toBe(0);
+		expect((await printed).href).toBe(`${url.origin}/${url.hash}&to=${encodeURIComponent(to)}`);
 	});
 
 	it('starts a server where none runs', async () => {

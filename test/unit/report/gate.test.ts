@@ -62,7 +62,7 @@ describe('the gate', () => {
 	])('answers 3 where a required platform is %s somewhere', async (_, add, components) => {
 		expect(await gateOf(add, [arm64!])).toEqual({
 			exitCode: 3,
-			sentences: [`linux/arm64: 1 of ${components} components have no build.`],
+			sentences: [`linux/arm64: 1 of ${components} components are not built for it.`],
 		});
 		expect((await gateOf(add, [amd64!])).exitCode).toBe(0);
 	});
@@ -86,7 +86,7 @@ describe('the gate', () => {
 		expect(await gateOf(both, [arm64!])).toEqual({
 			exitCode: 3,
 			sentences: [
-				'linux/arm64: 1 of 3 components have no build.',
+				'linux/arm64: 1 of 3 components are not built for it.',
 				'linux/arm64: 1 of 3 components could not be checked.',
 			],
 		});

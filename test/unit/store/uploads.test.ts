@@ -1,14 +1,5 @@
 import { connect } from 'node:net';
-import {
-	mkdir,
-	readdir,
-	readFile,
-	rm,
-	stat,
-	symlink,
-	utimes,
-	writeFile,
-} from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { Store } from '../../../proxy/store/store.ts';

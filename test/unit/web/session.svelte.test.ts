@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Location } from '../../../web/state/location.svelte.ts';
 import { Session } from '../../../web/state/session.svelte.ts';
 
 const token = 'T'.repeat(43);
+const code = 'C'.repeat(43);
 const key = 'espalier.token';
 
 /** All tabs of one origin: what one says, the others hear at once. */
@@ -21,23 +23,57 @@ class Channel {
 	}
 }
 
+/** The window of a tab, whose address bar can be typed into. */
+class Tab extends EventTarget {
+	readonly location = { hash: '' };
+	paste(fragment: string): void {
+		this.location.hash = fragment;
+		this.dispatchEvent(new Event('hashchange'));
+	}
+}
+
 let shown: string[];
 let storage: Map<string, string>;
+let tab: Tab;
+/** what the proxy takes */
+let good: { tokens: Set<string>; codes: Map<string, string> };
+
+const keys = {
+	isAccepted: (given: string) => Promise.resolve(good.tokens.has(given)),
+	exchangeCode: (given: string) => {
+		const found = good.codes.get(given);
+		good.codes.delete(given);
+		return Promise.resolve(found);
+	},
+};
+
+/** Until the proxy has answered whatever was asked. */
+async function answered(): Promise<void> {
+	await vi.advanceTimersByTimeAsync(1);
+}
 
 /** A new tab, opened at a fragment. */
-function openTab(fragment = '', kept?: string): Session {
+async function openTab(fragment = '', kept?: string): Promise<Session> {
 	storage = new Map(kept === undefined ? [] : [[key, kept]]);
-	vi.stubGlobal('window', { location: { hash: fragment } });
-	return new Session();
+	tab = new Tab();
+	tab.location.hash = fragment;
+	vi.stubGlobal('window', tab);
+	const session = new Session(keys);
+	await answered();
+	return session;
 }
 
 beforeEach(() => {
 	vi.useFakeTimers();
 	shown = [];
+	good = { tokens: new Set([token, 'new']), codes: new Map([[code, token]]) };
 	Channel.open.clear();
 	vi.stubGlobal('BroadcastChannel', Channel);
 	vi.stubGlobal('history', {
-		replaceState: (_: unknown, __: string, to: string) => shown.push(to),
+		replaceState: (_: unknown, __: string, to: string) => {
+			shown.push(to);
+			tab.location.hash = to;
+		},
 	});
 	vi.stubGlobal('sessionStorage', {
 		getItem: (name: string) => storage.get(name) ?? null,
@@ -50,86 +86,185 @@ afterEach(() => {
 });
 
 describe('the session of a tab', () => {
-	it('takes the key out of the address bar, keeps it in the tab and goes where the link leads', () => {
-		const session = openTab(`#t=${token}&to=${encodeURIComponent('#/release?ref=a/b')}`);
-		expect(session).toMatchObject({ status: 'ready', token });
-		expect(shown).toEqual(['#/release?ref=a/b']);
-		expect(storage.get(key)).toBe(token);
+	it.each([`#t=${token}`, `#c=${code}`])(
+		'takes %s out of the address bar, keeps the key in the tab and goes where the link leads',
+		async (entry) => {
+			const session = await openTab(`${entry}&to=${encodeURIComponent('#/release?ref=a/b')}`);
+			expect(session).toMatchObject({ status: 'ready', token });
+			expect(shown).toEqual(['#/release?ref=a/b']);
+			expect(storage.get(key)).toBe(token);
+		},
+	);
+
+	it('clears the address bar before the proxy has answered', () => {
+		void openTab(`#c=${code}`);
+		expect(shown).toEqual(['#/']);
 	});
 
-	it('finds the key again after a reload', () => {
-		expect(openTab('#/release?ref=a', token)).toMatchObject({ status: 'ready', token });
+	it('has no key by a code that was used', async () => {
+		await openTab(`#c=${code}`);
+		Channel.open.clear();
+		const second = await openTab(`#c=${code}`);
+		await vi.advanceTimersByTimeAsync(400);
+		expect(second).toMatchObject({ status: 'missing', token: undefined });
+	});
+
+	it('finds the key again after a reload', async () => {
+		expect(await openTab('#/release?ref=a', token)).toMatchObject({ status: 'ready', token });
 		expect(shown).toEqual([]);
 	});
 
-	it('prefers the key of a link to an old one', () => {
-		expect(openTab(`#t=${token}`, 'old').token).toBe(token);
+	it('prefers the key of a link to an old one', async () => {
+		expect((await openTab(`#t=${token}`, 'old')).token).toBe(token);
 	});
 
-	it('borrows the key of another tab', () => {
-		openTab(`#t=${token}`);
-		expect(openTab('#/release?ref=a')).toMatchObject({ status: 'ready', token });
+	it.each(['#t=junk', '#t=', '#c=junk'])(
+		'keeps its old key where the proxy does not take the one of the link: %s',
+		async (entry) => {
+			expect(await openTab(entry, token)).toMatchObject({ status: 'ready', token });
+			expect(storage.get(key)).toBe(token);
+			expect(shown).toEqual(['#/']);
+		},
+	);
+
+	it('borrows the key of another tab', async () => {
+		await openTab(`#t=${token}`);
+		expect(await openTab('#/release?ref=a')).toMatchObject({ status: 'ready', token });
 		expect(storage.get(key)).toBe(token);
 	});
 
-	it('says so where nobody has a key, after a moment and not before', () => {
-		const session = openTab('#/');
+	it('borrows the key of another tab where that of its link is of no use', async () => {
+		await openTab(`#t=${token}`);
+		expect(await openTab('#t=junk')).toMatchObject({ status: 'ready', token });
+	});
+
+	it('says so where nobody has a key, after a moment and not before', async () => {
+		const session = await openTab('#/');
 		expect(session.status).toBe('asking');
-		vi.advanceTimersByTime(399);
+		vi.advanceTimersByTime(398);
 		expect(session.status).toBe('asking');
 		vi.advanceTimersByTime(1);
 		expect(session).toMatchObject({ status: 'missing', token: undefined });
 	});
 
-	it('takes a key that comes later', () => {
-		const waiting = openTab('#/');
+	it('says that the key of its link is no longer valid, where no other tab has one', async () => {
+		const session = await openTab('#t=junk');
+		await vi.advanceTimersByTimeAsync(400);
+		expect(session).toMatchObject({ status: 'rejected', token: undefined });
+		expect(storage.has(key)).toBe(false);
+	});
+
+	it('takes a key that comes later', async () => {
+		const waiting = await openTab('#/');
 		vi.advanceTimersByTime(500);
-		openTab(`#t=${token}`);
+		await openTab(`#t=${token}`);
 		expect(waiting).toMatchObject({ status: 'ready', token });
 	});
 
-	it('gives no key away that it does not have', () => {
-		openTab('#/');
-		const second = openTab('#/');
+	it('gives no key away that it does not have', async () => {
+		await openTab('#/');
+		const second = await openTab('#/');
 		vi.advanceTimersByTime(500);
 		expect(second.status).toBe('missing');
 	});
 
-	it('keeps its key, whatever others offer', () => {
-		const session = openTab(`#t=${token}`);
-		openTab('#t=other');
+	it('keeps its key, whatever others offer', async () => {
+		const session = await openTab(`#t=${token}`);
+		await openTab('#t=new');
 		expect(session.token).toBe(token);
 	});
 
-	it('gives a refused key up, and never takes it again', () => {
-		const stale = openTab('', token);
-		openTab('', token);
-		stale.reject();
+	it('takes no key from others that the proxy does not take', async () => {
+		const waiting = await openTab('#/');
+		new Channel().postMessage({ token: 'junk' });
+		await vi.advanceTimersByTimeAsync(500);
+		expect(waiting).toMatchObject({ status: 'missing', token: undefined });
+		expect(storage.has(key)).toBe(false);
+	});
+
+	it('gives a refused key up, and never takes it again', async () => {
+		const stale = await openTab('', 'old');
+		await openTab('', 'old');
+		stale.reject('old');
 		expect(stale).toMatchObject({ status: 'asking', token: undefined });
-		vi.advanceTimersByTime(400);
+		await vi.advanceTimersByTimeAsync(400);
 		expect(stale.status).toBe('rejected');
-		openTab('#t=new');
+		await openTab('#t=new');
 		expect(stale).toMatchObject({ status: 'ready', token: 'new' });
 	});
 
-	it('is refused once, however many requests were refused', () => {
-		const session = openTab('', token);
-		session.reject();
-		session.reject();
+	it('is refused once, however many requests were refused', async () => {
+		const session = await openTab('', token);
+		session.reject(token);
+		session.reject(token);
 		vi.advanceTimersByTime(400);
-		session.reject();
+		session.reject(token);
 		expect(session.status).toBe('rejected');
 	});
 
-	it('works without storage and without channels', () => {
+	it('keeps a new key when a request with the old one is refused late', async () => {
+		const session = await openTab('', 'old');
+		tab.paste(`#t=${token}`);
+		await answered();
+		session.reject('old');
+		expect(session).toMatchObject({ status: 'ready', token });
+	});
+
+	it('works without storage and without channels', async () => {
 		vi.stubGlobal('BroadcastChannel', undefined);
 		const refuse = () => {
 			throw new DOMException('no', 'SecurityError');
 		};
 		vi.stubGlobal('sessionStorage', { getItem: refuse, setItem: refuse });
-		expect(openTab(`#t=${token}`)).toMatchObject({ status: 'ready', token });
-		const without = openTab('#/');
-		vi.advanceTimersByTime(400);
+		expect(await openTab(`#t=${token}`)).toMatchObject({ status: 'ready', token });
+		const without = await openTab('#/');
+		await vi.advanceTimersByTimeAsync(400);
 		expect(without.status).toBe('missing');
+	});
+});
+
+describe('a link that is pasted into an open tab', () => {
+	const to = encodeURIComponent('#/release?ref=a/b');
+
+	it.each(['missing', 'rejected'] as const)(
+		'gives the tab its key where that was %s',
+		async (status) => {
+			const session = await openTab('#/', status === 'rejected' ? 'old' : undefined);
+			if (status === 'rejected') session.reject('old');
+			await vi.advanceTimersByTimeAsync(400);
+			expect(session.status).toBe(status);
+			tab.paste(`#c=${code}&to=${to}`);
+			expect(tab.location.hash).toBe('#/release?ref=a/b');
+			await answered();
+			expect(session).toMatchObject({ status: 'ready', token });
+		},
+	);
+
+	it('changes the key of the tab only where the proxy takes the new one', async () => {
+		const session = await openTab('#/', 'old');
+		tab.paste('#t=junk');
+		await answered();
+		expect(session).toMatchObject({ status: 'ready', token: 'old' });
+		expect(storage.get(key)).toBe('old');
+		tab.paste(`#t=${token}`);
+		expect(session).toMatchObject({ status: 'ready', token: 'old' });
+		await answered();
+		expect(session).toMatchObject({ status: 'ready', token });
+	});
+
+	it('is never a view, and is quoted nowhere', () => {
+		tab = new Tab();
+		vi.stubGlobal('window', tab);
+		for (const entry of ['#t=secret', '#c=secret', `#t=secret&to=${to}`]) {
+			tab.location.hash = entry;
+			expect(new Location().notices).toEqual([]);
+		}
+		expect(new Location().route).toMatchObject({ view: 'release', params: { ref: 'a/b' } });
+	});
+
+	it('leaves other changes of the address alone', async () => {
+		await openTab('#/', token);
+		tab.paste('#/release?ref=a/b');
+		expect(shown).toEqual([]);
 	});
 });

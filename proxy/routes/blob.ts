@@ -1,16 +1,11 @@
-/** `GET /api/blob?reference=…`: the bytes of one blob, as a download and nothing else. */
+/** `GET /api/blob?reference=…&size=…`: the bytes of one blob, as a download and nothing else. */
 import { Hono, type Context } from 'hono';
-import type { DigestReference } from '../../shared/oci/reference.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
-import type {
-	BlobStream,
-	DocumentRequest,
-	RegistryReader,
-} from '../../shared/registry/registries.ts';
+import type { BlobRequest, BlobStream, RegistryReader } from '../../shared/registry/registries.ts';
 import type { NodeEnv } from '../server/node-request.ts';
 import { failure } from './failure.ts';
 import { breakOff, clientLifetime } from './line-stream.ts';
-import { readDigestReference, readNamedBy } from './wire-reference.ts';
+import { readDigestReference, readNamedBy, readSize } from './wire-reference.ts';
 
 /** D9: bytes of strangers are never a document of this origin. */
 const inert = {
@@ -91,7 +86,7 @@ function toBody(c: Context<NodeEnv>, chunks: HeldBackChunks, stop: () => void) {
 async function sendBlob(
 	c: Context<NodeEnv>,
 	reader: RegistryReader,
-	request: DocumentRequest<DigestReference>,
+	request: BlobRequest,
 ): Promise<Response> {
 	const { signal, stop } = clientLifetime(c);
 	try {
@@ -112,6 +107,12 @@ export function blobRoutes(reader: RegistryReader) {
 		if (!reference.ok) return failure(c, reference.problem);
 		const namedBy = readNamedBy(c);
 		if (!namedBy.ok) return failure(c, namedBy.problem);
-		return sendBlob(c, reader, { reference: reference.value, namedBy: namedBy.value });
+		const size = readSize(c);
+		if (!size.ok) return failure(c, size.problem);
+		return sendBlob(c, reader, {
+			reference: reference.value,
+			namedBy: namedBy.value,
+			sizeBytes: size.value,
+		});
 	});
 }

@@ -80,6 +80,16 @@ export function readRegistry(c: Context): Read<string> {
 	return invalid(`“${read.value.slice(0, 300)}” is not a registry.`);
 }
 
+/** `?size=bytes`: as a descriptor states it; may be absent. */
+export function readSize(c: Context): Read<number | undefined> {
+	if (c.req.query('size') === undefined) return { ok: true, value: undefined };
+	const read = readOnce(c, 'size');
+	if (!read.ok) return read;
+	return /^\d{1,15}$/.test(read.value)
+		? { ok: true, value: Number(read.value) }
+		: invalid(`“${read.value.slice(0, 300)}” is not a size.`);
+}
+
 /** `?namedBy=host`: the registry whose content named the reference; may be absent. */
 export function readNamedBy(c: Context): Read<string | undefined> {
 	if (c.req.query('namedBy') === undefined) return { ok: true, value: undefined };

@@ -2,6 +2,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
 import { Pool, type Dispatcher } from 'undici';
+import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import { Authorities } from './authorities.ts';
 import { checkLiteral, egressRefusal, type Reach } from './egress.ts';
@@ -21,6 +22,8 @@ export interface Timeouts {
 	readonly headersMs: number;
 	/** between two parts of an answer */
 	readonly bodyMs: number;
+	/** until the whole of an answer that is kept in memory has come, or the beginning of one that is not */
+	readonly answerMs?: number;
 }
 
 export interface AgentsOptions {
@@ -76,6 +79,11 @@ export class Agents {
 		this.#authorities = new Authorities(options.authorities ?? new Map());
 		this.#resolve = options.resolve ?? resolveWithSystem;
 		this.#timeouts = options.timeouts ?? usualTimeouts;
+	}
+
+	/** The deadline of one answer. */
+	get answerMs(): number {
+		return this.#timeouts.answerMs ?? limits.answerMs;
 	}
 
 	/**

@@ -1,6 +1,6 @@
 /** One registry's way of letting us in: what it asked for, and the header that answers it, for each repository. */
 import { parseChallenges, type Challenge } from '../../shared/registry/challenge.ts';
-import { ProblemError } from '../../shared/registry/problem.ts';
+import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import { isUsable, type Credential, type CredentialSource } from './credentials/credential.ts';
 import type { Reach } from './egress.ts';
 import type { RegistryEndpoint } from './endpoint.ts';
@@ -24,6 +24,7 @@ const lookAgainMs = 5_000;
 const refusalMs = 5_000;
 
 interface Ticket {
+	readonly challenge: Challenge;
 	readonly header: string | undefined;
 	readonly expiresAt: number;
 	/** where the login comes from */
@@ -32,8 +33,14 @@ interface Ticket {
 	readonly request?: TokenRequest;
 }
 
+interface Refusal {
+	readonly challenge: Challenge;
+	readonly until: number;
+}
+
 type Bearer = Extract<Challenge, { scheme: 'bearer' }>;
 
+/** A challenge's own scope would be this too, or more than reading needs. */
 function pullScope(repository: string): string {
 	return repository === '' ? 'registry:catalog:*' : `repository:${repository}:pull`;
 }
@@ -43,8 +50,10 @@ export class RegistryAuth {
 	readonly #tickets = new Map<string, Ticket>();
 	/** Until when the password for a repository counts as refused. */
 	readonly #refusedUntil = new Map<string, number>();
+	/** Repositories for which no token was given a moment ago. Their token is asked for before they are. */
+	readonly #refusals = new Map<string, Refusal>();
 	readonly #renewals = new Map<string, Promise<Ticket>>();
-	/** What the registry asked for last; later repositories are answered before they ask. */
+	/** What the registry asked for, once the answer was good: other repositories are answered before they ask. */
 	#challenge: Challenge | undefined;
 
 	constructor(options: RegistryAuthOptions) {
@@ -53,16 +62,26 @@ export class RegistryAuth {
 
 	/**
 	 * The Authorization header for a repository ('' for the registry itself), or undefined for none.
-	 * @throws ProblemError `unauthorized` shortly after a password was refused
+	 * @throws ProblemError `unauthorized` or `denied` shortly after a login was refused, unless there is another
 	 */
 	headerFor(repository: string): string | undefined | Promise<string | undefined> {
-		if (!this.#challenge) return undefined;
+		const now = this.#options.clock();
 		const ticket = this.#tickets.get(repository);
-		if ((this.#refusedUntil.get(repository) ?? 0) > this.#options.clock()) {
-			throw this.#refused(ticket?.source);
+		if ((this.#refusedUntil.get(repository) ?? 0) > now) throw this.#refused(ticket?.source);
+		if (ticket && ticket.expiresAt > now) return ticket.header;
+		const refusal = this.#refusals.get(repository);
+		if (refusal && refusal.until > now) {
+			return this.#renew(repository, refusal.challenge).then(({ header }) => header);
 		}
-		if (ticket && ticket.expiresAt > this.#options.clock()) return ticket.header;
-		return this.#renew(repository, undefined).then(({ header }) => header);
+		const challenge = this.#challenge;
+		if (!challenge) return undefined;
+		return this.#renew(repository, challenge).then(
+			({ header }) => header,
+			() => {
+				if (this.#challenge === challenge) this.#challenge = undefined;
+				return undefined;
+			},
+		);
 	}
 
 	/**
@@ -84,10 +103,23 @@ export class RegistryAuth {
 		this.#tickets.delete(repository);
 		const challenge = await this.#challengeOf(authenticate);
 		if (!challenge) return undefined;
-		const { header } = await this.#renew(repository, challenge);
+		const { header } = await this.#renew(repository, challenge).catch((error: unknown) => {
+			const { code } = problemOf(error);
+			if (code === 'unauthorized' || code === 'denied') {
+				const until = this.#options.clock() + refusalMs;
+				this.#refusals.set(repository, { challenge, until });
+			}
+			throw error;
+		});
 		if (header !== sent) return header;
 		if (sent !== undefined) this.noteRefusal(repository, sent);
 		return undefined;
+	}
+
+	/** Remembers what the registry asked for, as the header by which it was answered was good. */
+	noteAcceptance(repository: string, sent: string): void {
+		const ticket = this.#tickets.get(repository);
+		if (ticket?.header === sent) this.#challenge = ticket.challenge;
 	}
 
 	/** Remembers that a password was sent in vain. */
@@ -123,56 +155,47 @@ export class RegistryAuth {
 		return all.find(({ scheme }) => scheme === 'bearer') ?? all[0];
 	}
 
-	#renew(repository: string, asked: Challenge | undefined): Promise<Ticket> {
-		const running = this.#renewals.get(repository);
+	#renew(repository: string, challenge: Challenge): Promise<Ticket> {
+		const key = JSON.stringify([repository, challenge]);
+		const running = this.#renewals.get(key);
 		if (running) return running;
-		const renewal = this.#ticketFor(repository, asked)
+		const renewal = this.#ticketFor(repository, challenge)
 			.then((ticket) => {
 				this.#tickets.set(repository, ticket);
 				return ticket;
 			})
-			.finally(() => this.#renewals.delete(repository));
-		this.#renewals.set(repository, renewal);
+			.finally(() => this.#renewals.delete(key));
+		this.#renewals.set(key, renewal);
 		return renewal;
 	}
 
-	async #ticketFor(repository: string, asked: Challenge | undefined): Promise<Ticket> {
-		const challenge = asked ?? this.#challenge;
-		this.#challenge = challenge;
+	async #ticketFor(repository: string, challenge: Challenge): Promise<Ticket> {
 		const credential = await this.credentialFor(repository);
 		const expiresAt = this.#options.clock() + lookAgainMs;
-		if (!challenge) return { header: undefined, expiresAt };
 		if (credential.kind === 'registry-token') {
-			return { header: `Bearer ${credential.token.reveal()}`, expiresAt };
+			return { challenge, header: `Bearer ${credential.token.reveal()}`, expiresAt };
 		}
-		if (challenge.scheme === 'bearer') {
-			return this.#bearer(repository, challenge, credential, asked);
-		}
+		if (challenge.scheme === 'bearer') return this.#bearer(repository, challenge, credential);
 		const header =
 			credential.kind === 'password'
 				? basic(credential.username, credential.password.reveal())
 				: undefined;
-		return { header, expiresAt, ...(isUsable(credential) && { source: credential.source }) };
+		const source = isUsable(credential) && { source: credential.source };
+		return { challenge, header, expiresAt, ...source };
 	}
 
-	async #bearer(
-		repository: string,
-		challenge: Bearer,
-		credential: Credential,
-		asked: Challenge | undefined,
-	): Promise<Ticket> {
+	async #bearer(repository: string, challenge: Bearer, credential: Credential): Promise<Ticket> {
 		const { endpoint, reach, tokens } = this.#options;
-		const scope = asked === undefined ? undefined : challenge.scope;
 		const request: TokenRequest = {
 			endpoint,
 			reach,
 			realm: realmUrl(endpoint, challenge.realm),
 			service: challenge.service,
-			scope: scope ?? pullScope(repository),
+			scope: pullScope(repository),
 			credential,
 		};
 		const { secret, expiresAt } = await tokens.get(request);
-		return { header: `Bearer ${secret.reveal()}`, expiresAt, request };
+		return { challenge, header: `Bearer ${secret.reveal()}`, expiresAt, request };
 	}
 }
 

@@ -23,13 +23,40 @@ function damaged(reference: DigestReference, code: ProblemCode, reason: string):
 	});
 }
 
+function otherSize(reference: DigestReference, sent: string, sizeBytes: number): ProblemError {
+	const reason = `${reference.registry} sends ${sent} bytes for a blob that has ${sizeBytes} according to its descriptor.`;
+	return damaged(reference, 'malformed', reason);
+}
+
+/** What is read of a blob. */
+export interface ExpectedBlob {
+	readonly reference: DigestReference;
+	/** as its descriptor states */
+	readonly sizeBytes?: number | undefined;
+}
+
+/**
+ * The size of a blob as far as it is known before it comes.
+ * @throws ProblemError `malformed` where the registry announces another than the descriptor
+ */
+export function promisedSize(
+	{ headers }: StreamedAnswer,
+	{ reference, sizeBytes }: ExpectedBlob,
+): number | undefined {
+	const stated = statedSize(headers['content-length']);
+	if (stated === undefined || sizeBytes === undefined || stated === sizeBytes) {
+		return stated ?? sizeBytes;
+	}
+	throw otherSize(reference, String(stated), sizeBytes);
+}
+
 /**
  * Leaving the loop early ends the transfer.
- * @throws ProblemError `digest-mismatch`, `truncated`, or what the connection met
+ * @throws ProblemError `digest-mismatch`, `truncated`, `malformed`, or what the connection met
  */
 export async function* verifiedChunks(
 	{ body, headers }: StreamedAnswer,
-	reference: DigestReference,
+	{ reference, sizeBytes }: ExpectedBlob,
 	endpoint: Endpoint,
 	signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -41,11 +68,14 @@ export async function* verifiedChunks(
 		for await (const chunk of body as AsyncIterable<Buffer>) {
 			hash.update(chunk);
 			seen += chunk.length;
+			if (sizeBytes !== undefined && seen > sizeBytes) {
+				throw otherSize(reference, `more than ${sizeBytes}`, sizeBytes);
+			}
 			if (held) yield held;
 			held = chunk;
 		}
 	} catch (error) {
-		if (signal?.aborted) throw error;
+		if (signal?.aborted || error instanceof ProblemError) throw error;
 		throw new ProblemError(
 			transportProblem(new Truncated(seen, { cause: error }), endpoint, reference.registry),
 			{ cause: error },
@@ -56,6 +86,9 @@ export async function* verifiedChunks(
 	if (stated !== undefined && seen !== stated) {
 		const reason = `${reference.registry} announced ${stated} bytes and sent ${seen}.`;
 		throw damaged(reference, 'truncated', reason);
+	}
+	if (sizeBytes !== undefined && seen !== sizeBytes) {
+		throw otherSize(reference, String(seen), sizeBytes);
 	}
 	const actual = `${algorithmOf(reference.digest)}:${hash.digest('hex')}`;
 	if (actual !== reference.digest) {

@@ -26,6 +26,7 @@ import type { HashBytes } from '../../shared/registry/hashing.ts';
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError, problemOf, saysAbsent } from '../../shared/registry/problem.ts';
 import type {
+	BlobRequest,
 	BlobStream,
 	CallOptions,
 	DocumentRequest,
@@ -37,7 +38,7 @@ import type {
 import { verifyDocument } from '../../shared/registry/verify.ts';
 import { Agents, type Resolve, type Timeouts } from './agents.ts';
 import { arrivals } from './arrivals.ts';
-import { statedSize, verifiedChunks } from './blob-stream.ts';
+import { promisedSize, verifiedChunks } from './blob-stream.ts';
 import { isUsable, type CredentialSource } from './credentials/credential.ts';
 import { EgressPolicy } from './egress.ts';
 import { abortReason } from './exchange.ts';
@@ -186,7 +187,7 @@ export class DirectReader implements RegistryReader {
 	}
 
 	async readBlob(
-		{ reference, namedBy }: DocumentRequest<DigestReference>,
+		{ reference, namedBy, sizeBytes }: BlobRequest,
 		{ signal }: CallOptions = {},
 	): Promise<BlobStream> {
 		storeIsElsewhere(reference.registry);
@@ -206,10 +207,15 @@ export class DirectReader implements RegistryReader {
 			);
 		}
 		const endpoint = this.#client.endpoint(reference.registry);
-		return {
-			sizeBytes: statedSize(answer.headers['content-length']),
-			chunks: verifiedChunks(answer, reference, endpoint, signal),
-		};
+		try {
+			return {
+				sizeBytes: promisedSize(answer, { reference, sizeBytes }),
+				chunks: verifiedChunks(answer, { reference, sizeBytes }, endpoint, signal),
+			};
+		} catch (error) {
+			answer.body.destroy();
+			throw error;
+		}
 	}
 
 	async *tags(repository: Repository, { signal }: CallOptions = {}): AsyncGenerator<string> {

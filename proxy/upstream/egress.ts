@@ -61,6 +61,13 @@ export function checkLiteral(hostname: string, reach: Reach): void {
 	if (refusal) throw new ProblemError(refusal);
 }
 
+/** True for an address that may be contacted whoever named it, or never: nothing about its namer matters. */
+function isDecided(hostname: string): boolean {
+	if (classifyAddress(hostname) === 'not-an-address') return false;
+	const refusedTo = (reach: Reach) => egressRefusal(hostname, hostname, reach) !== undefined;
+	return refusedTo('named') || !refusedTo('derived');
+}
+
 export interface EgressOptions {
 	readonly plainHttp: readonly string[];
 	/** the hosts named in `--ca` */
@@ -98,6 +105,8 @@ export class EgressPolicy {
 		if (namedBy === undefined || namedBy === endpoint.registry) return 'named';
 		const namer = endpointOf(namedBy, this.#options.plainHttp);
 		if (namer.hostname === endpoint.hostname || this.isApproved(endpoint)) return 'named';
+		// Looking for a credential may start a helper, so content must not cause it for nothing.
+		if (isDecided(endpoint.hostname)) return 'derived';
 		return (await this.#options.hasCredential(endpoint.registry, repository)) ? 'named' : 'derived';
 	}
 

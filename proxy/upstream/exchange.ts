@@ -2,6 +2,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { limits } from '../../shared/registry/limits.ts';
+import type { Secret } from './credentials/secret.ts';
 
 /** Lower-case names; a header sent more than once is joined with `, `. */
 export type Headers = Readonly<Record<string, string | undefined>>;
@@ -9,6 +10,8 @@ export type Headers = Readonly<Record<string, string | undefined>>;
 export interface AnswerHead {
 	readonly status: number;
 	readonly headers: Headers;
+	/** the Authorization that was sent, lest the answer be quoted with it */
+	readonly authorization?: Secret;
 }
 
 export interface Answer extends AnswerHead {
@@ -26,6 +29,8 @@ export interface Outgoing {
 	readonly headers: Readonly<Record<string, string>>;
 	readonly body?: string;
 	readonly signal?: AbortSignal | undefined;
+	/** how long the whole answer may take, or the beginning of one that is streamed */
+	readonly withinMs?: number;
 }
 
 /** More came than is read of such a thing. */
@@ -47,6 +52,16 @@ export class Truncated extends Error {
 		super(`the answer ended after ${receivedBytes} bytes`, options);
 		this.name = 'Truncated';
 		this.receivedBytes = receivedBytes;
+	}
+}
+
+/** The deadline passed before the answer was there. */
+export class TooSlow extends Error {
+	readonly code = 'ETIMEDOUT';
+
+	constructor() {
+		super('the answer took too long');
+		this.name = 'TooSlow';
 	}
 }
 
@@ -108,12 +123,14 @@ class Collector implements Dispatcher.DispatchHandler {
 	readonly #capBytes: number;
 	readonly #signal: AbortSignal | undefined;
 	readonly #isHead: boolean;
+	readonly #deadline: NodeJS.Timeout;
 	readonly #chunks: Uint8Array[] = [];
 	#controller: Dispatcher.DispatchController | undefined;
 	#received = 0;
 	#status = 0;
 	#headers: Headers = {};
 	#cut = false;
+	#late: TooSlow | undefined;
 
 	constructor(
 		outgoing: Outgoing,
@@ -126,10 +143,15 @@ class Collector implements Dispatcher.DispatchHandler {
 		this.#capBytes = capBytes;
 		this.#signal = outgoing.signal;
 		this.#isHead = outgoing.method === 'HEAD';
+		this.#deadline = setTimeout(this.#expire, outgoing.withinMs ?? limits.answerMs);
 	}
 
 	onRequestStart(controller: Dispatcher.DispatchController): void {
 		this.#controller = controller;
+		if (this.#late) {
+			controller.abort(this.#late);
+			return;
+		}
 		if (this.#signal?.aborted) {
 			controller.abort(abortReason(this.#signal));
 			return;
@@ -172,8 +194,9 @@ class Collector implements Dispatcher.DispatchHandler {
 			this.#finish();
 			return;
 		}
-		this.#signal?.removeEventListener('abort', this.#abort);
-		const ownDoing = error instanceof TooLarge || this.#signal?.aborted === true;
+		this.#settle();
+		const ownDoing =
+			error instanceof TooLarge || error instanceof TooSlow || this.#signal?.aborted === true;
 		const began = this.#status !== 0 && !ownDoing;
 		this.#reject(began ? new Truncated(this.#received, { cause: error }) : error);
 	}
@@ -182,8 +205,20 @@ class Collector implements Dispatcher.DispatchHandler {
 		this.#controller?.abort(abortReason(this.#signal));
 	};
 
-	#finish(): void {
+	/** Also where the request still waits for a connection. */
+	readonly #expire = (): void => {
+		this.#late = new TooSlow();
+		this.#controller?.abort(this.#late);
+		this.#reject(this.#late);
+	};
+
+	#settle(): void {
+		clearTimeout(this.#deadline);
 		this.#signal?.removeEventListener('abort', this.#abort);
+	}
+
+	#finish(): void {
+		this.#settle();
 		const bytes = concatenate(
 			this.#chunks,
 			this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0),
@@ -204,7 +239,7 @@ class Collector implements Dispatcher.DispatchHandler {
 
 /**
  * Sends a request and collects its answer.
- * @throws TooLarge, Truncated, UnknownEncoding, or what the connection met
+ * @throws TooLarge, TooSlow, Truncated, UnknownEncoding, or what the connection met
  */
 export function collect(
 	dispatcher: Dispatcher,
@@ -223,9 +258,14 @@ export function collect(
 /** Sends a request and hands its answer on as it comes. The body must be read or destroyed. */
 export async function stream(
 	dispatcher: Dispatcher,
-	{ method, path, headers, signal }: Outgoing,
+	{ method, path, headers, signal, withinMs = limits.answerMs }: Outgoing,
 ): Promise<StreamedAnswer> {
-	const answer = await dispatcher.request({ method, path, headers, ...(signal && { signal }) });
+	const late = new AbortController();
+	const deadline = setTimeout(() => late.abort(new TooSlow()), withinMs);
+	const ending = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+	const answer = await dispatcher
+		.request({ method, path, headers, signal: ending })
+		.finally(() => clearTimeout(deadline));
 	// Whoever reads the body meets its errors there; a body that is destroyed unread has nobody to tell.
 	answer.body.on('error', () => undefined);
 	return { status: answer.statusCode, headers: joined(answer.headers), body: answer.body };

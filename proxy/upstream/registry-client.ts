@@ -10,7 +10,8 @@ import type { Agents } from './agents.ts';
 import { loginProblem, RegistryAuth } from './auth.ts';
 import type { CredentialSource } from './credentials/credential.ts';
 import type { EgressPolicy, Reach } from './egress.ts';
-import { endpointOf, endpointOfUrl, type RegistryEndpoint } from './endpoint.ts';
+import { Secret } from './credentials/secret.ts';
+import { endpointOf, endpointOfUrl, type Endpoint, type RegistryEndpoint } from './endpoint.ts';
 import {
 	abortReason,
 	collect,
@@ -21,6 +22,7 @@ import {
 	type StreamedAnswer,
 } from './exchange.ts';
 import { transportProblem } from './failures.ts';
+import { Places } from './places.ts';
 import { followRedirects, isRedirect, type Hop } from './redirects.ts';
 import {
 	asksForLess,
@@ -31,7 +33,7 @@ import {
 	retryLimits,
 	type Pace,
 } from './retry.ts';
-import type { Tokens } from './tokens.ts';
+import { secretsIn, type Tokens } from './tokens.ts';
 import { Width, type WidthOptions } from './width.ts';
 import type { Dispatcher } from 'undici';
 
@@ -85,7 +87,26 @@ const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
 ]);
 const reachMemoryMs = 5_000;
 const gateSpreadMs = 250;
+/** Content can name any number of registries; four of the widest fit. */
+const requestsInFlight = 256;
 const safePath = /^\/v2\/[\w.:/?=&%+~,;@!$'()*-]*$/;
+
+/** True where the registry took what it was sent, and did not merely fail before it looked. */
+function isAcceptance(status: number): boolean {
+	return status < 400 || status === 404;
+}
+
+/** A refusal of whom the registry sent us to: no login for the registry could help there. */
+function refusedElsewhere(registry: string, { host }: Endpoint): ProblemError {
+	const reason = `${registry} sent this request on to ${host}, which wants a login that ${registry} did not give.`;
+	return new ProblemError({
+		code: 'registry-failure',
+		origin: 'registry',
+		reason,
+		registry,
+		status: 401,
+	});
+}
 
 /** A registry that asked to be left alone for longer than anybody waits. */
 function closed(registry: string, retryAfterMs: number): Problem {
@@ -93,9 +114,17 @@ function closed(registry: string, retryAfterMs: number): Problem {
 	return { code: 'rate-limited', origin: 'registry', reason, registry, status: 429, retryAfterMs };
 }
 
+/** Only failures are quoted. */
+function withAuthorization<A extends AnswerHead>(answer: A, sent: string | undefined): A {
+	if (sent === undefined || answer.status < 400) return answer;
+	return { ...answer, authorization: new Secret(sent) };
+}
+
 export class RegistryClient {
 	readonly #options: RegistryClientOptions;
 	readonly #lines = new Map<string, Line>();
+	/** Of all registries together. */
+	readonly #places = new Places(requestsInFlight);
 	readonly #reaches = new Map<string, { readonly until: number; readonly reach: Promise<Reach> }>();
 
 	constructor(options: RegistryClientOptions) {
@@ -136,7 +165,9 @@ export class RegistryClient {
 		}
 		const body = Buffer.from(answer.bytes.subarray(0, limits.errorBodyBytes)).toString('utf8');
 		const now = this.#options.pace.clock();
-		return new ProblemError(problemFrom(request, call.registry, { ...answer, body }, now));
+		const { status, headers, authorization } = answer;
+		const response = { status, headers, body, secrets: secretsIn(authorization?.reveal() ?? '') };
+		return new ProblemError(problemFrom(request, call.registry, response, now));
 	}
 
 	async #perform<A extends AnswerHead>(
@@ -209,7 +240,8 @@ export class RegistryClient {
 
 	async #ping(endpoint: RegistryEndpoint, reach: Reach): Promise<string> {
 		const dispatcher = this.#options.agents.to(endpoint, reach);
-		const outgoing: Outgoing = { method: 'GET', path: '/v2/', headers: {} };
+		const withinMs = this.#options.agents.answerMs;
+		const outgoing: Outgoing = { method: 'GET', path: '/v2/', headers: {}, withinMs };
 		const answer = await collect(dispatcher, outgoing, limits.errorBodyBytes);
 		return answer.status === 401 ? (answer.headers['www-authenticate'] ?? '') : '';
 	}
@@ -231,7 +263,7 @@ export class RegistryClient {
 		line.scout = new Promise((resolve) => (arrived = resolve));
 		const outcome = await this.#attempt(line, request, call, intake);
 		line.scout = undefined;
-		line.scouted = 'answer' in outcome;
+		line.scouted ||= 'answer' in outcome;
 		arrived();
 		return outcome;
 	}
@@ -255,12 +287,13 @@ export class RegistryClient {
 			this.#noteUnreachable(line, problem);
 			return { error: new ProblemError(problem, { cause: error }) };
 		} finally {
-			if (generation !== undefined) line.width.leave();
+			if (generation !== undefined) this.#leave(line);
 		}
 	}
 
-	/** Waits for the registry's gate and for a place in its width. */
-	async #place({ gate, width }: Line, { registry, signal }: Call): Promise<void> {
+	/** Waits for the registry's gate, for a place in its width, and for one among all registries. */
+	async #place(line: Line, { registry, signal }: Call): Promise<void> {
+		const { gate, width } = line;
 		const { clock, wait, random } = this.#options.pace;
 		for (;;) {
 			const closedMs = gate.remainingMs(clock());
@@ -268,10 +301,17 @@ export class RegistryClient {
 			if (closedMs > 0) await wait(closedMs + random() * gateSpreadMs, signal);
 			const turn = width.enter();
 			if (turn) await turn;
+			const place = this.#places.enter();
+			if (place) await place;
 			if (!signal?.aborted && gate.remainingMs(clock()) === 0) return;
-			width.leave();
+			this.#leave(line);
 			if (signal?.aborted) throw abortReason(signal);
 		}
+	}
+
+	#leave({ width }: Line): void {
+		this.#places.leave();
+		width.leave();
 	}
 
 	async #authorized<A extends AnswerHead>(
@@ -291,36 +331,45 @@ export class RegistryClient {
 		intake.discard(answer);
 		const second = await this.#send(line, request, { call, intake, authorization: renewed });
 		if (second.status === 401) line.auth.noteRefusal(repository, renewed);
+		else if (isAcceptance(second.status)) line.auth.noteAcceptance(repository, renewed);
 		return second;
 	}
 
+	/** Only the registry itself answers with 401 here: what it sends us to has no say in how to log in. */
 	async #send<A extends AnswerHead>(
-		{ endpoint, reach }: Line,
+		line: Line,
 		{ method, path, headers }: RegistryRequest,
 		how: { call: Call; intake: Intake<A>; authorization: string | undefined },
 	): Promise<A> {
+		const { endpoint, reach } = line;
 		const { agents, egress } = this.#options;
+		const withinMs = agents.answerMs;
 		const { intake, authorization } = how;
 		const { signal } = how.call;
 		if (!safePath.test(path)) throw new RangeError('a path that no registry has');
 		const sent = authorization === undefined ? headers : { ...headers, authorization };
 		const dispatcher = agents.to(endpoint, reach);
-		const answer = await intake.send(dispatcher, { method, path, headers: sent, signal });
-		if (!isRedirect(answer.status)) return answer;
+		const answer = await intake.send(dispatcher, { method, path, headers: sent, signal, withinMs });
+		line.scouted ||= answer.status !== 401;
+		if (!isRedirect(answer.status)) return withAuthorization(answer, authorization);
 		const first: Hop = { url: new URL(path, endpoint.origin), headers: sent };
 		const follow = async ({ url, headers: kept }: Hop): Promise<A> => {
 			const target = endpointOfUrl(url);
 			const onward = agents.to(target, egress.reachOfDerived(endpoint, reach, target));
-			const outgoing = { method, path: url.pathname + url.search, headers: kept, signal };
+			const outgoing = { method, path: url.pathname + url.search, headers: kept, signal, withinMs };
 			try {
-				return await intake.send(onward, outgoing);
+				const next = await intake.send(onward, outgoing);
+				if (next.status !== 401 || target.origin === endpoint.origin) return next;
+				intake.discard(next);
+				throw refusedElsewhere(endpoint.registry, target);
 			} catch (error) {
 				throw new ProblemError(transportProblem(error, target, endpoint.registry), {
 					cause: error,
 				});
 			}
 		};
-		return followRedirects(first, answer, follow, intake.discard);
+		const last = await followRedirects(first, answer, follow, intake.discard);
+		return withAuthorization(last, authorization);
 	}
 
 	#problemOf({ endpoint }: Line, request: RegistryRequest, call: Call, error: unknown): Problem {

@@ -230,6 +230,14 @@ export function basic(username: string, password: string): string {
 	return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
 }
 
+/** What must not be shown of an Authorization header: its value, what is in it, and a password by itself. */
+export function secretsIn(header: string): readonly string[] {
+	const value = header.slice(header.indexOf(' ') + 1);
+	if (!header.startsWith('Basic ')) return [value].filter(Boolean);
+	const login = Buffer.from(value, 'base64').toString('utf8');
+	return [value, login, login.slice(login.indexOf(':') + 1)].filter(Boolean);
+}
+
 /** Only where both are there: some servers answer half a login with an error. */
 function basicHeader(credential: Credential): string | undefined {
 	if (credential.kind !== 'password') return undefined;

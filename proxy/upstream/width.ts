@@ -1,4 +1,5 @@
 /** How many requests one registry gets at a time: more while it copes, half when it does not. */
+import { Places } from './places.ts';
 
 export interface WidthOptions {
 	readonly start: number;
@@ -11,20 +12,18 @@ export const metadataWidth: WidthOptions = { start: 32, cap: 64 };
 const successesPerStep = 8;
 
 export class Width {
-	#limit: number;
+	readonly #places: Places;
 	readonly #cap: number;
-	#active = 0;
 	#successes = 0;
 	#generation = 0;
-	readonly #waiting: (() => void)[] = [];
 
 	constructor(options: WidthOptions = metadataWidth) {
-		this.#limit = options.start;
+		this.#places = new Places(options.start);
 		this.#cap = options.cap;
 	}
 
 	get limit(): number {
-		return this.#limit;
+		return this.#places.limit;
 	}
 
 	/** The number to hand to `shrink`; requests of one generation halve the width only once. */
@@ -34,34 +33,24 @@ export class Width {
 
 	/** Takes a place; a promise where there is none yet. Each place taken is given back with `leave`. */
 	enter(): Promise<void> | undefined {
-		if (this.#active < this.#limit) {
-			this.#active += 1;
-			return undefined;
-		}
-		return new Promise((resolve) => this.#waiting.push(resolve));
+		return this.#places.enter();
 	}
 
 	leave(): void {
-		this.#active -= 1;
-		while (this.#active < this.#limit) {
-			const next = this.#waiting.shift();
-			if (!next) return;
-			this.#active += 1;
-			next();
-		}
+		this.#places.leave();
 	}
 
 	grow(): void {
 		this.#successes += 1;
 		if (this.#successes < successesPerStep) return;
 		this.#successes = 0;
-		this.#limit = Math.min(this.#limit + 1, this.#cap);
+		this.#places.limit = Math.min(this.limit + 1, this.#cap);
 	}
 
 	shrink(generation: number): void {
 		if (generation !== this.#generation) return;
 		this.#generation += 1;
 		this.#successes = 0;
-		this.#limit = Math.max(1, Math.floor(this.#limit / 2));
+		this.#places.limit = Math.max(1, Math.floor(this.limit / 2));
 	}
 }

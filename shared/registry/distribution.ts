@@ -89,6 +89,8 @@ export interface RegistryResponse {
 	readonly headers: Readonly<Record<string, string | undefined>>;
 	/** at most 64 KiB */
 	readonly body: string;
+	/** what was sent and must not be shown, should the registry repeat it */
+	readonly secrets?: readonly string[];
 }
 
 interface UpstreamError {
@@ -110,6 +112,15 @@ function upstreamError(body: string): UpstreamError {
 	} catch {
 		return {};
 	}
+}
+
+/** The text of a stranger as it may be shown: no logins, nothing that steers a terminal or turns text around, cut. */
+function quotable(text: string, secrets: readonly string[], mostCharacters: number): string {
+	const bare = secrets.reduce(
+		(rest, secret) => rest.replaceAll(secret, '…'),
+		text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' '),
+	);
+	return bare.replace(/\b(Basic|Bearer)\s+[^\s"',;]+/gi, '$1 …').slice(0, mostCharacters);
 }
 
 const longestWaitMs = 24 * 60 * 60 * 1000;
@@ -165,7 +176,8 @@ export function problemFrom(
 			? 'blob'
 			: 'listing';
 	const code = codeFor(response.status, upstreamCode, kind);
-	const said = message ? ` It says: ${message.slice(0, 300)}` : '';
+	const { secrets = [] } = response;
+	const said = message ? ` It says: ${quotable(message, secrets, 300)}` : '';
 	const sentence =
 		sentences[code]?.(registry, request.subject) ??
 		`${registry} answered ${response.status} to a request for ${request.subject}.${said}`;
@@ -181,8 +193,8 @@ export function problemFrom(
 		registry,
 		reference: request.subject,
 		status: response.status,
-		...(upstreamCode && { upstreamCode: upstreamCode.slice(0, 100) }),
-		...(requestId && { requestId: requestId.slice(0, 200) }),
+		...(upstreamCode && { upstreamCode: quotable(upstreamCode, secrets, 100) }),
+		...(requestId && { requestId: quotable(requestId, secrets, 200) }),
 		...(wait !== undefined && { retryAfterMs: wait }),
 	};
 }

@@ -8,6 +8,8 @@ export const limits = {
 	documentBytes: 8 * MiB,
 	errorBodyBytes: 64 * KiB,
 	tokenBytes: 128 * KiB,
+	/** For a whole answer, however steadily it trickles in. */
+	answerMs: 60_000,
 	listingPageBytes: 16 * MiB,
 	tagPages: 10_000,
 	referrerPages: 1_000,

@@ -39,6 +39,11 @@ export type DocumentResult<R extends Reference = Reference> =
 	  }
 	| { readonly ok: false; readonly request: DocumentRequest<R>; readonly problem: Problem };
 
+export interface BlobRequest extends DocumentRequest<DigestReference> {
+	/** As its descriptor states it; a blob of any other size is refused, and never read beyond it. */
+	readonly sizeBytes?: number | undefined;
+}
+
 export interface PresenceRequest extends DocumentRequest<DigestReference> {
 	readonly kind: 'manifest' | 'blob';
 }
@@ -73,7 +78,7 @@ export interface RegistryReader {
 		requests: readonly PresenceRequest[],
 		options?: CallOptions,
 	): AsyncIterable<PresenceResult>;
-	readBlob(request: DocumentRequest<DigestReference>, options?: CallOptions): Promise<BlobStream>;
+	readBlob(request: BlobRequest, options?: CallOptions): Promise<BlobStream>;
 	/** All tags, all pages, in the registry's order. */
 	tags(repository: Repository, options?: CallOptions): AsyncIterable<string>;
 	referrers(subject: DigestReference, options?: CallOptions): AsyncIterable<Descriptor>;

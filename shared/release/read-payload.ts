@@ -54,7 +54,8 @@ async function findPayload(
 	for (const [at, layer] of [...layers.entries()].toReversed()) {
 		if (layer.size > limits.payloadBytes) refuseLayer(layer);
 		const reference = byDigest(release, layer.digest);
-		const { chunks } = await registries.readBlob({ reference }, options);
+		const request = { reference, sizeBytes: layer.size };
+		const { chunks } = await registries.readBlob(request, options);
 		const entries = await readLayer(layer.mediaType, chunks, inflate);
 		if (holdsPayload(entries)) return { payload: parsePayload([entries]), layer: at };
 	}

@@ -2,21 +2,24 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { CredentialUse } from '../../../shared/api/schema.ts';
 import type { Repository } from '../../../shared/oci/reference.ts';
+import { Places } from '../places.ts';
 import {
 	authFileLocations,
 	type AuthFileLocation,
 	type HostEnvironment,
 } from './auth-file-locations.ts';
 import { entryCredential, parseAuthFile, type AuthFile, type ParsedAuthFile } from './auth-file.ts';
-import { askHelper } from './credential-helper.ts';
+import { askHelper, type HelperCall } from './credential-helper.ts';
 import { credentialUse, isUsable, type Credential, type CredentialSource } from './credential.ts';
-import { bestKey } from './entry-key.ts';
+import { bestKey, helperServer } from './entry-key.ts';
 
 const environmentVariable = 'DOCKER_AUTH_CONFIG';
 const mostFileBytes = 4 * 1024 * 1024;
 /** Some helpers take seconds; what they give is good for hours. A failure is asked again soon. */
 const helperMemoryMs = 5 * 60_000;
 const helperFailureMemoryMs = 5_000;
+/** A release may name hundreds of registries, and each helper is a process. */
+const helpersAtATime = 4;
 
 type FileState = ParsedAuthFile | { readonly ok: 'absent' };
 
@@ -43,6 +46,7 @@ export class HostCredentials implements CredentialSource {
 	readonly #clock: () => number;
 	readonly #helperTimeoutMs: number | undefined;
 	readonly #files = new Map<string, Remembered>();
+	readonly #helperPlaces = new Places(helpersAtATime);
 	readonly #helped = new Map<string, { until: number; answer: Promise<Credential> }>();
 
 	constructor({ host, clock = () => Date.now(), helperTimeoutMs }: HostCredentialsOptions) {
@@ -102,19 +106,30 @@ export class HostCredentials implements CredentialSource {
 
 	/** Concurrent questions share one answer. */
 	async #askOnce(name: string, registry: string, file: string): Promise<Credential> {
-		const key = JSON.stringify([name, registry, file]);
+		const key = JSON.stringify([name, helperServer(registry), file]);
 		const known = this.#helped.get(key);
 		if (known && known.until > this.#clock()) return known.answer;
 		const timeoutMs = this.#helperTimeoutMs;
-		const answer = askHelper(
-			{ name, registry, file, ...(timeoutMs !== undefined && { timeoutMs }) },
-			this.#host,
-		);
+		const answer = this.#askInTurn({
+			name,
+			registry,
+			file,
+			...(timeoutMs !== undefined && { timeoutMs }),
+		});
 		const memory = { until: Number.POSITIVE_INFINITY, answer };
 		this.#helped.set(key, memory);
 		const credential = await answer;
 		memory.until = this.#clock() + (isUsable(credential) ? helperMemoryMs : helperFailureMemoryMs);
 		return credential;
+	}
+
+	async #askInTurn(call: HelperCall): Promise<Credential> {
+		await this.#helperPlaces.enter();
+		try {
+			return await askHelper(call, this.#host);
+		} finally {
+			this.#helperPlaces.leave();
+		}
 	}
 
 	/** Read again whenever time or size of the file changed. */

@@ -158,6 +158,39 @@ describe('documents on a bad day', () => {
 		expect(await readOne(reader, server.host)).toMatchObject({ code: 'timeout' });
 	});
 
+	it.each<[string, Script]>([
+		[
+			'sends a byte now and then',
+			(_request, response) => {
+				const drip = setInterval(() => response.write(' '), 20);
+				response.on('close', () => clearInterval(drip));
+			},
+		],
+		[
+			'promises an answer again and again',
+			(_request, response) => {
+				const promise = setInterval(() => response.writeProcessing(), 20);
+				response.on('close', () => clearInterval(promise));
+			},
+		],
+	])('gives up on a registry that %s', async (_name, script) => {
+		const server = await startScripted(script);
+		const timeouts = { connectMs: 1000, headersMs: 5000, bodyMs: 5000, answerMs: 200 };
+		expect(await readOne(readerWith({ timeouts }), server.host)).toMatchObject({
+			code: 'timeout',
+			reason: `${server.host} took too long to answer.`,
+		});
+	});
+
+	it('lets a document take as long as it needs within its deadline', async () => {
+		const server = await startScripted((_request, response) => {
+			response.write(manifestBytes().subarray(0, 9));
+			setTimeout(() => response.end(manifestBytes().subarray(9)), 100);
+		});
+		const timeouts = { connectMs: 1000, headersMs: 5000, bodyMs: 5000, answerMs: 2000 };
+		expect(await readOne(readerWith({ timeouts }), server.host)).toEqual({ text });
+	});
+
 	it('asks once for what is wanted twice at the same time', async () => {
 		const server = await startScripted(good);
 		const reader = readerWith();
@@ -311,6 +344,29 @@ describe('blobs on a bad day', () => {
 			response.write(content.subarray(0, 1000), () => response.destroy());
 		});
 		expect(code).toBe('truncated');
+	});
+
+	it('gives up on a blob whose answer never begins', async () => {
+		const server = await startScripted((_request, response) => {
+			const promise = setInterval(() => response.writeProcessing(), 20);
+			response.on('close', () => clearInterval(promise));
+		});
+		const timeouts = { connectMs: 1000, headersMs: 5000, bodyMs: 5000, answerMs: 200 };
+		const reading = readerWith({ timeouts }).readBlob({
+			reference: refer(server.host, sha256(content)),
+		});
+		expect(problemOf(await reading.catch((error: unknown) => error)).code).toBe('timeout');
+	});
+
+	it('does not end a blob that takes longer than an answer may', async () => {
+		const server = await startScripted((_request, response) => {
+			response.write(content.subarray(0, 9));
+			setTimeout(() => response.end(content.subarray(9)), 300);
+		});
+		const timeouts = { connectMs: 1000, headersMs: 5000, bodyMs: 5000, answerMs: 100 };
+		const reference = refer(server.host, sha256(content));
+		const { chunks } = await readerWith({ timeouts }).readBlob({ reference });
+		expect(Buffer.concat(await all(chunks)).length).toBe(content.length);
 	});
 
 	it('may be left in the middle', async () => {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inspect } from 'node:util';
@@ -30,6 +30,7 @@ function credentials(
 	variables: Record<string, string> = {},
 	platform = 'linux',
 	clock: () => number = () => 0,
+	helperTimeoutMs = 400,
 ): HostCredentials {
 	const host = {
 		variables: {
@@ -42,7 +43,7 @@ function credentials(
 		platform,
 		uid: 1000,
 	};
-	return new HostCredentials({ host, clock, helperTimeoutMs: 400 });
+	return new HostCredentials({ host, clock, helperTimeoutMs });
 }
 
 /** What was found, with its secret in the clear. */
@@ -292,6 +293,37 @@ describe('credential helpers', () => {
 			'1:pw',
 			'2:pw',
 		]);
+	});
+});
+
+describe('credential helpers of many registries', () => {
+	it('run four at a time, one for each registry', async () => {
+		await helper(
+			'slow',
+			`read server; echo + >> "$HOME/runs"; sleep 0.05; echo - >> "$HOME/runs"; printf '{"Username":"%s","Secret":"pw"}' "$server"`,
+		);
+		await put('.docker/config.json', { credsStore: 'slow' });
+		const source = credentials({}, 'linux', () => 0, 10_000);
+		const registries = [...Array(40).keys()].map((number) => `r${number % 20}.test`);
+		const answers = await Promise.all(registries.map((registry) => found(source, registry)));
+		expect(answers).toEqual(registries.map((registry) => `${registry}:pw`));
+		const lines = (await readFile(path.join(home, 'runs'), 'utf8')).trim().split('\n');
+		let running = 0;
+		const most = Math.max(...lines.map((line) => (running += line === '+' ? 1 : -1)));
+		expect(lines.filter((line) => line === '+')).toHaveLength(20);
+		expect(most).toBeLessThanOrEqual(4);
+	});
+
+	it('are asked once for one registry under several names', async () => {
+		await helper(
+			'hub',
+			`cat >/dev/null; echo x >> "$HOME/runs"; echo '{"Username":"h","Secret":"pw"}'`,
+		);
+		await put('.docker/config.json', { credsStore: 'hub' });
+		const source = credentials();
+		const names = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
+		await Promise.all(names.map((registry) => found(source, registry)));
+		expect(await readFile(path.join(home, 'runs'), 'utf8')).toBe('x\n');
 	});
 });
 

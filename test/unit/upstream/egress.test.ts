@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { classifyAddress } from '../../../proxy/upstream/address.ts';
 import type { Resolve } from '../../../proxy/upstream/agents.ts';
+import { noCredentials } from '../../../proxy/upstream/credentials/credential.ts';
 import { HostCredentials } from '../../../proxy/upstream/credentials/host-credentials.ts';
 import { endpointOf } from '../../../proxy/upstream/endpoint.ts';
 import {
@@ -126,6 +127,22 @@ describe('what content names', () => {
 		const host = { variables, homeDirectory: '/nonexistent', platform: 'linux', uid: 0 };
 		const reader = readerWith({ credentials: new HostCredentials({ host }) });
 		expect(await readOne(reader, server.host, { namedBy: 'quay.io' })).toEqual({ text });
+	});
+
+	it.each([
+		['169.254.169.254', 0],
+		['[fe80::1]:5000', 0],
+		['0.0.0.0:5000', 0],
+		['10.0.0.7:5000', 1],
+		['innocent.test', 1],
+	])('%s is looked up %i times among the user’s credentials', async (registry, times) => {
+		const find = vi.fn(() => Promise.resolve({ kind: 'none' as const }));
+		const reader = readerWith({
+			credentials: { ...noCredentials, find },
+			resolve: answering(['10.0.0.7']),
+		});
+		await readOne(reader, registry, { namedBy: 'quay.io' });
+		expect(find).toHaveBeenCalledTimes(times);
 	});
 
 	it('is checked again for each connection, and connected to at the address checked', async () => {

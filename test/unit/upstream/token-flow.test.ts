@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { noCredentials } from '../../../proxy/upstream/credentials/credential.ts';
 import { HostCredentials } from '../../../proxy/upstream/credentials/host-credentials.ts';
 import type { AuthEntry } from '../../../proxy/upstream/credentials/auth-file.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -234,8 +235,22 @@ describe('the token flow', () => {
 		}));
 		const results = await all(readerWith({ credentials }).readManifests(requests));
 		expect(results.every((one) => !one.ok && one.problem.code === 'unauthorized')).toBe(true);
-		expect(server.requests.filter((one) => one.path.startsWith('/token'))).toHaveLength(1);
+		expect(server.requests).toHaveLength(2);
 		expect(JSON.stringify(results)).not.toContain('s3cret');
+	});
+
+	it('tries a new login at once where the one before was refused', async () => {
+		const server = await ownRealm((request, response) => {
+			if (request.headers.authorization === basicHeader) giveToken(request, response);
+			else response.writeHead(401).end();
+		});
+		let credentials = await credentialsOf({ [server.host]: { auth: 'bWU6d3Jvbmc=' } });
+		const reader = readerWith({
+			credentials: { ...noCredentials, find: (repository) => credentials.find(repository) },
+		});
+		expect(await readOne(reader, server.host)).toMatchObject({ code: 'unauthorized' });
+		credentials = await credentialsOf({ [server.host]: password });
+		expect(await readOne(reader, server.host)).toHaveProperty('text');
 	});
 
 	it('does not send a refused Basic password again and again', async () => {
@@ -274,5 +289,119 @@ describe('the token flow', () => {
 		expect(result).toMatchObject({ code: 'credentials-unusable' });
 		expect(JSON.stringify(result)).toContain(file);
 		expect(JSON.stringify(result)).not.toContain('c2VjcmV0');
+	});
+});
+
+/** The repository that a request is about. */
+function repositoryIn(path: string): string {
+	return /^\/v2\/(.*)\/(?:manifests|blobs)\//.exec(path)?.[1] ?? '';
+}
+
+describe('a refusal', () => {
+	const challenge = (realm: string): Record<string, string> => ({
+		'www-authenticate': `Bearer realm="${realm}",service="reg"`,
+	});
+
+	it('at the end of a redirect to another origin asks nobody for a token', async () => {
+		const thief = await startScripted(giveToken);
+		const storage = await startScripted((_request, response) => {
+			response.writeHead(401, challenge(`http://${thief.host}/steal`)).end();
+		});
+		const server = await startScripted((_request, response) => {
+			response.writeHead(307, { location: `http://${storage.host}/blob` }).end();
+		});
+		const credentials = await credentialsOf({ [server.host]: password });
+		const reader = readerWith({ credentials });
+		const result = await readOne(reader, server.host);
+		expect(result).toMatchObject({ code: 'registry-failure', status: 401 });
+		expect(JSON.stringify(result)).toContain(storage.host);
+		await readOne(reader, server.host, { repository: 'c/d' });
+		expect(thief.requests).toEqual([]);
+		expect(server.requests.map((one) => one.authorization)).toEqual([undefined, undefined]);
+	});
+
+	it('at the end of a redirect does not hold up the other reads', async () => {
+		let waiting = 0;
+		const storage = await startScripted((_request, response) => {
+			waiting += 1;
+			const look = setInterval(() => {
+				if (waiting < 9) return;
+				clearInterval(look);
+				response.writeHead(401).end();
+			}, 5);
+		});
+		const server = await startScripted((request, response) => {
+			const first = request.url?.endsWith(sha256(manifestBytes()));
+			const location = `http://${first ? server.host : storage.host}/elsewhere`;
+			if (request.url === '/elsewhere') response.writeHead(404).end();
+			else response.writeHead(307, { location }).end();
+		});
+		const requests = [...Array(10).keys()].map((number) => ({
+			reference: refer(server.host, sha256(manifestBytes(number))),
+		}));
+		expect(await all(readerWith().readManifests(requests))).toHaveLength(10);
+	});
+
+	it('of one repository with a bad realm leaves the others readable', async () => {
+		const server = await startScripted((request, response) => {
+			if (repositoryIn(request.url ?? '') === 'bad/one') {
+				response.writeHead(401, challenge('http://169.254.169.254/token')).end();
+			} else if (repositoryIn(request.url ?? '') === 'open/one') sendManifest(response);
+			else bearerRegistry(() => '/token', giveToken)(request, response);
+		});
+		const reader = readerWith();
+		const read = (repository: string) => readOne(reader, server.host, { repository });
+		expect(await read('bad/one')).toMatchObject({ code: 'egress-blocked' });
+		expect(await read('open/one')).toHaveProperty('text');
+		expect(await read('good/one')).toHaveProperty('text');
+		expect(await read('bad/one')).toMatchObject({ code: 'egress-blocked' });
+		expect(await read('good/two')).toHaveProperty('text');
+	});
+
+	it('is remembered for others only once the registry took what came of it', async () => {
+		const server = await startScripted((request, response) => {
+			if (request.url?.startsWith('/token')) giveToken(request, response);
+			else if (repositoryIn(request.url ?? '') === 'a/b') {
+				response.writeHead(401, challenge('/token')).end();
+			} else sendManifest(response);
+		});
+		const reader = readerWith();
+		expect(await readOne(reader, server.host)).toMatchObject({ code: 'unauthorized' });
+		expect(await readOne(reader, server.host, { repository: 'c/d' })).toHaveProperty('text');
+		expect(server.requests.at(-1)?.authorization).toBeUndefined();
+	});
+
+	it('is forgotten where a token asked for in advance is not given', async () => {
+		let broken = false;
+		const server = await startScripted((request, response) => {
+			if (!request.url?.startsWith('/token')) {
+				if (repositoryIn(request.url ?? '').startsWith('open/')) sendManifest(response);
+				else bearerRegistry(() => '/token', giveToken)(request, response);
+			} else if (broken) response.writeHead(403).end();
+			else giveToken(request, response);
+		});
+		const reader = readerWith();
+		expect(await readOne(reader, server.host)).toHaveProperty('text');
+		broken = true;
+		expect(await readOne(reader, server.host, { repository: 'open/one' })).toHaveProperty('text');
+		expect(await readOne(reader, server.host, { repository: 'open/two' })).toHaveProperty('text');
+		expect(server.requests.filter((one) => one.path.startsWith('/token'))).toHaveLength(2);
+	});
+
+	it.each([
+		['another repository', 'repository:secret/one:pull'],
+		['more than reading', 'repository:a/b:pull,push,delete'],
+		['everything besides', 'repository:a/b:pull registry:catalog:*'],
+	])('cannot make us ask for %s', async (_name, scope) => {
+		const server = await startScripted((request, response) => {
+			if (request.url?.startsWith('/token')) giveToken(request, response);
+			else if (request.headers.authorization) sendManifest(response);
+			else {
+				const header = `Bearer realm="/token",scope="${scope}"`;
+				response.writeHead(401, { 'www-authenticate': header }).end();
+			}
+		});
+		expect(await readOne(readerWith(), server.host)).toHaveProperty('text');
+		expect(server.requests[1]?.path).toBe('/token?scope=repository%3Aa%2Fb%3Apull');
 	});
 });

@@ -15,7 +15,10 @@ import {
 } from '../../shared/release/read-release.ts';
 
 /** While documents arrive, everything is decided anew at most this often. */
-const decideEveryMs = 250;
+const decideEveryMs = 160;
+
+/** A new stage is drawn when its requests are on their way: drawing the matrix for the first time takes longer than sending them. */
+const stageShownAfterMs = 100;
 
 const nowhere: readonly string[] = [];
 
@@ -49,7 +52,10 @@ export class ReleaseView {
 	readonly coverage = $derived(this.current && assessCoverage(this.current));
 	readonly checkedAt = $derived(this.isDone ? this.current?.documents.checkedAt : undefined);
 	readonly payload = $derived(this.current?.payload);
-	readonly #usedIn = $derived(this.payload && indexPullspecs(this.payload));
+	/** Searching the whole payload waits until nothing else is to be done. */
+	readonly #usedIn = $derived(
+		this.isDone && this.payload ? indexPullspecs(this.payload) : undefined,
+	);
 
 	constructor(text: string, registries: RegistryReader) {
 		this.#source = { registries, inflate };
@@ -93,8 +99,7 @@ export class ReleaseView {
 		let stage = reading.stage;
 		try {
 			for await (const step of readRelease(this.#source, reading, { signal, fresh })) {
-				// A new stage is shown as soon as its requests are on their way.
-				if (!before) this.#showWithin(step.stage === stage ? decideEveryMs : 0);
+				if (!before) this.#showWithin(step.stage === stage ? decideEveryMs : stageShownAfterMs);
 				stage = step.stage;
 			}
 			if (reading.problem && before) this.rereadingProblem = reading.problem;
@@ -114,9 +119,7 @@ export class ReleaseView {
 
 	/** Deciding and drawing go on beside the reading, which never waits for them. */
 	#showWithin(ms: number): void {
-		if (this.#showing !== undefined && ms > 0) return;
-		clearTimeout(this.#showing);
-		this.#showing = setTimeout(() => this.#showNow(), ms);
+		this.#showing ??= setTimeout(() => this.#showNow(), ms);
 	}
 
 	#showNow(): void {

@@ -33,7 +33,8 @@ const described: Readonly<Record<AddressClass, string>> = {
 /** Why that address may not be contacted, or undefined where it may. */
 export function egressRefusal(host: string, address: string, reach: Reach): Problem | undefined {
 	const kind = classifyAddress(address);
-	const where = host === address ? `${host} is` : `${host} leads to ${address},`;
+	const named = host.includes(':') ? `[${host}]` : host;
+	const where = host === address ? `${named} is` : `${named} leads to ${address},`;
 	if (never.has(kind)) {
 		return {
 			code: 'egress-blocked',
@@ -43,13 +44,10 @@ export function egressRefusal(host: string, address: string, reach: Reach): Prob
 		};
 	}
 	if (reach === 'named' || kind === 'public') return undefined;
-	const named = host.includes(':') ? `[${host}]` : host;
 	return {
 		code: 'egress-blocked',
 		origin: 'proxy',
-		reason:
-			`${where} ${described[kind]}, and it was named by what a registry sent, not by you. ` +
-			`If it is yours, name it: log in to ${named}, or start with --ca ${named}=FILE (or --plain-http ${named}).`,
+		reason: `${where} ${described[kind]}, and it was named by what a registry sent, not by you.`,
 		registry: host,
 	};
 }

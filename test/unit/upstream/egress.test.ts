@@ -104,7 +104,7 @@ describe('what content names', () => {
 		const result = await readOne(readerWith({ resolve }), 'innocent.test', { namedBy: 'quay.io' });
 		expect(result).toMatchObject({ code: 'egress-blocked', origin: 'proxy' });
 		expect(JSON.stringify(result)).toMatch(
-			/innocent\.test leads to 10\.0\.0\.7, a private address.*--ca innocent\.test/,
+			/innocent\.test leads to 10\.0\.0\.7, a private address, and it was named by what a registry sent/,
 		);
 	});
 

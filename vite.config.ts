@@ -32,7 +32,10 @@ export default defineConfig(({ isSsrBuild }) =>
 					assetsInlineLimit: 0,
 					modulePreload: { polyfill: false },
 				},
-				server: { proxy: { '/api': apiDuringDevelopment, '/v2': apiDuringDevelopment } },
+				server: {
+					// Endpoints have no dot in their path; the page's own modules below web/api have.
+					proxy: { '^/api/[\\w/-]+(?:\\?.*)?$': apiDuringDevelopment, '/v2': apiDuringDevelopment },
+				},
 				test: {
 					projects: [
 						{

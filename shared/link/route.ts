@@ -96,7 +96,7 @@ export function parseRoute(fragment: string): ParsedRoute {
 	}
 	const pairs = [...new URLSearchParams(query)].filter(([, value]) => value !== '');
 	const isKnown = (key: string) => Object.hasOwn(views.release.params.shape, key);
-	const given = Object.fromEntries(pairs.filter(([key]) => isKnown(key)));
+	let given = Object.fromEntries(pairs.filter(([key]) => isKnown(key)));
 	const rest = pairs.filter(([key]) => !isKnown(key));
 	const notices: string[] = [];
 	for (;;) {
@@ -113,7 +113,6 @@ export function parseRoute(fragment: string): ParsedRoute {
 			return { route: { view: 'home' }, notices: ['The link names no reference (“ref”).'] };
 		}
 		notices.push(`“${key}=${given[key] ?? ''}” in the link was not understood and is left out.`);
-		// eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- a plain dictionary made above
-		delete given[key];
+		given = Object.fromEntries(Object.entries(given).filter(([other]) => other !== key));
 	}
 }

@@ -39,7 +39,6 @@ export type ProblemCode = (typeof problemCodes)[number];
 
 /** Where it went wrong: at the registry, at the server that hands out its tokens, in what was read, in the proxy, in the browser. */
 export const problemOrigins = ['registry', 'token-server', 'content', 'proxy', 'browser'] as const;
-export type ProblemOrigin = (typeof problemOrigins)[number];
 
 /**
  * One failure. `reason` is a sentence for people that names what was met; it never holds a secret,

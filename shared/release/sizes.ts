@@ -51,8 +51,3 @@ export function componentSizes(
 			(imagesOfComponents[at]?.every(({ state }) => state.kind === 'read') ?? false),
 	}));
 }
-
-/** Distinct blobs over all of them. */
-export function totalBytes(imagesOfComponents: readonly (readonly ListedImage[])[]): number {
-	return sum(blobsOf(imagesOfComponents.flat()).values());
-}

@@ -11,8 +11,9 @@ const sharedLayers = {
 	registry: ['oci'],
 	index: ['oci', 'registry'],
 	release: ['oci', 'archive', 'registry', 'index'],
+	plan: ['oci', 'archive', 'registry', 'index', 'release'],
 	link: ['oci', 'registry', 'index', 'release'],
-	report: ['oci', 'registry', 'index', 'release'],
+	report: ['oci', 'registry', 'index', 'release', 'plan'],
 	api: ['oci', 'registry'],
 };
 

@@ -7,6 +7,7 @@ import { ProblemError } from '../../shared/registry/problem.ts';
 import { Authorities } from './authorities.ts';
 import { checkLiteral, egressRefusal, type Reach } from './egress.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { UploadPatience } from './body-sender.ts';
 
 export interface ResolvedAddress {
 	readonly address: string;
@@ -24,6 +25,10 @@ export interface Timeouts {
 	readonly bodyMs: number;
 	/** until the whole of an answer that is kept in memory has come, or the beginning of one that is not */
 	readonly answerMs?: number;
+	/** until a registry takes the next part of an upload */
+	readonly uploadStallMs?: number;
+	/** until the answer begins to an upload that was taken whole; large ones get more */
+	readonly uploadAnswerMs?: number;
 }
 
 export interface AgentsOptions {
@@ -34,8 +39,8 @@ export interface AgentsOptions {
 }
 
 const usualTimeouts: Timeouts = { connectMs: 10_000, headersMs: 30_000, bodyMs: 30_000 };
-/** The widest metadata width and a body lane beside it. */
-const connectionsPerOrigin = 96;
+/** The widest metadata width, and as many bodies beside it. */
+const connectionsPerOrigin = 128;
 const mostPools = 256;
 
 const resolveWithSystem: Resolve = (hostname) =>
@@ -84,6 +89,12 @@ export class Agents {
 	/** The deadline of one answer. */
 	get answerMs(): number {
 		return this.#timeouts.answerMs ?? limits.answerMs;
+	}
+
+	/** The deadlines of one upload. */
+	get uploadPatience(): UploadPatience {
+		const { uploadStallMs = 60_000, uploadAnswerMs = 60_000 } = this.#timeouts;
+		return { stallMs: uploadStallMs, answerMs: uploadAnswerMs };
 	}
 
 	/**

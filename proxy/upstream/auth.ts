@@ -1,5 +1,7 @@
-/** One registry's way of letting us in: what it asked for, and the header that answers it, for each repository. */
+/** One registry's way of letting us in: what it asked for, and the header that answers it, for each repository and access. */
+import { pull, tokenScope, widerScope, type Access } from '../../shared/registry/access.ts';
 import { parseChallenges, type Challenge } from '../../shared/registry/challenge.ts';
+import { isWrite, type RegistryRequest } from '../../shared/registry/distribution.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import { isUsable, type Credential, type CredentialSource } from './credentials/credential.ts';
 import type { Reach } from './egress.ts';
@@ -40,17 +42,45 @@ interface Refusal {
 
 type Bearer = Extract<Challenge, { scheme: 'bearer' }>;
 
-/** A challenge's own scope would be this too, or more than reading needs. */
-function pullScope(repository: string): string {
-	return repository === '' ? 'registry:catalog:*' : `repository:${repository}:pull`;
+/** What a header is to let us do: something in a repository, '' for the registry itself. */
+export interface Permission {
+	readonly repository: string;
+	readonly access: Access;
+}
+
+function keyOf({ repository, access }: Permission): string {
+	return `${repository} ${access.action} ${access.mountFrom ?? ''}`;
+}
+
+/** A password that one mount was refused with is not tried on all the others. */
+function passwordKeyOf({ repository, access: { action, mountFrom } }: Permission): string {
+	return `${repository} ${action} ${mountFrom === undefined ? '' : 'mount'}`;
+}
+
+/** What has to be allowed for the permission to be worth asking for, itself first. */
+function impliedBy(permission: Permission): readonly Permission[] {
+	const { repository, access } = permission;
+	const implied = [permission];
+	if (access.mountFrom !== undefined) implied.push({ repository, access: { action: 'push' } });
+	if (access.action !== 'pull') implied.push({ repository, access: pull });
+	return implied;
+}
+
+/**
+ * A challenge's own scope would be that of the access too, or more than reading needs. It counts only where
+ * writing with that was found to be too little.
+ */
+function scopeFor({ repository, access }: Permission, { scope, error }: Bearer): string {
+	const wider = error === 'insufficient_scope' && widerScope(repository, access, scope);
+	return wider || tokenScope(repository, access);
 }
 
 export class RegistryAuth {
 	readonly #options: RegistryAuthOptions;
 	readonly #tickets = new Map<string, Ticket>();
-	/** Until when the password for a repository counts as refused. */
+	/** Until when a password counts as refused. */
 	readonly #refusedUntil = new Map<string, number>();
-	/** Repositories for which no token was given a moment ago. Their token is asked for before they are. */
+	/** For what no token was given a moment ago. It is asked for again before the registry is. */
 	readonly #refusals = new Map<string, Refusal>();
 	readonly #renewals = new Map<string, Promise<Ticket>>();
 	/** What the registry asked for, once the answer was good: other repositories are answered before they ask. */
@@ -61,24 +91,35 @@ export class RegistryAuth {
 	}
 
 	/**
-	 * The Authorization header for a repository ('' for the registry itself), or undefined for none.
+	 * The Authorization header to send at once, or undefined for none.
 	 * @throws ProblemError `unauthorized` or `denied` shortly after a login was refused, unless there is another
 	 */
-	headerFor(repository: string): string | undefined | Promise<string | undefined> {
+	headerFor(permission: Permission): string | undefined | Promise<string | undefined> {
 		const now = this.#options.clock();
-		const ticket = this.#tickets.get(repository);
-		if ((this.#refusedUntil.get(repository) ?? 0) > now) throw this.#refused(ticket?.source);
-		if (ticket && ticket.expiresAt > now) return ticket.header;
-		const refusal = this.#refusals.get(repository);
-		if (refusal && refusal.until > now) {
-			return this.#renew(repository, refusal.challenge).then(({ header }) => header);
+		const ticket = this.#tickets.get(keyOf(permission));
+		const implied = impliedBy(permission);
+		if (implied.some((one) => (this.#refusedUntil.get(passwordKeyOf(one)) ?? 0) > now)) {
+			throw this.#refused(ticket?.source);
 		}
+		if (ticket && ticket.expiresAt > now) return ticket.header;
+		for (const one of implied.filter(({ access }) => access.action === permission.access.action)) {
+			const refusal = this.#refusals.get(keyOf(one));
+			if (refusal && refusal.until > now) {
+				return this.#renew(one, refusal.challenge).then(({ header }) => header);
+			}
+		}
+		return this.#inAdvance(permission);
+	}
+
+	/** Answers what the registry is known to ask before it does. */
+	#inAdvance(permission: Permission): undefined | Promise<string | undefined> {
 		const challenge = this.#challenge;
 		if (!challenge) return undefined;
-		return this.#renew(repository, challenge).then(
+		return this.#renew(permission, challenge).then(
 			({ header }) => header,
 			() => {
-				if (this.#challenge === challenge) this.#challenge = undefined;
+				const reads = permission.access.action === 'pull';
+				if (reads && this.#challenge === challenge) this.#challenge = undefined;
 				return undefined;
 			},
 		);
@@ -90,42 +131,43 @@ export class RegistryAuth {
 	 * @throws ProblemError where the token server failed
 	 */
 	async answer(
-		repository: string,
+		permission: Permission,
 		sent: string | undefined,
 		authenticate: string | undefined,
 	): Promise<string | undefined> {
-		const current = this.#tickets.get(repository);
+		const key = keyOf(permission);
+		const current = this.#tickets.get(key);
 		// Another request was refused at the same time and has been given a new header already.
 		if (current && current.header !== sent && current.expiresAt > this.#options.clock()) {
 			return current.header;
 		}
 		if (current?.request && sent) this.#options.tokens.drop(current.request, sent.slice(7));
-		this.#tickets.delete(repository);
+		this.#tickets.delete(key);
 		const challenge = await this.#challengeOf(authenticate);
 		if (!challenge) return undefined;
-		const { header } = await this.#renew(repository, challenge).catch((error: unknown) => {
+		const { header } = await this.#renew(permission, challenge).catch((error: unknown) => {
 			const { code } = problemOf(error);
 			if (code === 'unauthorized' || code === 'denied') {
 				const until = this.#options.clock() + refusalMs;
-				this.#refusals.set(repository, { challenge, until });
+				this.#refusals.set(key, { challenge, until });
 			}
 			throw error;
 		});
 		if (header !== sent) return header;
-		if (sent !== undefined) this.noteRefusal(repository, sent);
+		if (sent !== undefined) this.noteRefusal(permission, sent);
 		return undefined;
 	}
 
 	/** Remembers what the registry asked for, as the header by which it was answered was good. */
-	noteAcceptance(repository: string, sent: string): void {
-		const ticket = this.#tickets.get(repository);
+	noteAcceptance(permission: Permission, sent: string): void {
+		const ticket = this.#tickets.get(keyOf(permission));
 		if (ticket?.header === sent) this.#challenge = ticket.challenge;
 	}
 
 	/** Remembers that a password was sent in vain. */
-	noteRefusal(repository: string, sent: string): void {
+	noteRefusal(permission: Permission, sent: string): void {
 		if (!sent.startsWith('Basic ')) return;
-		this.#refusedUntil.set(repository, this.#options.clock() + refusalMs);
+		this.#refusedUntil.set(passwordKeyOf(permission), this.#options.clock() + refusalMs);
 	}
 
 	/** The login that would be sent, for telling people why it did not help. */
@@ -155,13 +197,13 @@ export class RegistryAuth {
 		return all.find(({ scheme }) => scheme === 'bearer') ?? all[0];
 	}
 
-	#renew(repository: string, challenge: Challenge): Promise<Ticket> {
-		const key = JSON.stringify([repository, challenge]);
+	#renew(permission: Permission, challenge: Challenge): Promise<Ticket> {
+		const key = JSON.stringify([permission, challenge]);
 		const running = this.#renewals.get(key);
 		if (running) return running;
-		const renewal = this.#ticketFor(repository, challenge)
+		const renewal = this.#ticketFor(permission, challenge)
 			.then((ticket) => {
-				this.#tickets.set(repository, ticket);
+				this.#tickets.set(keyOf(permission), ticket);
 				return ticket;
 			})
 			.finally(() => this.#renewals.delete(key));
@@ -169,13 +211,13 @@ export class RegistryAuth {
 		return renewal;
 	}
 
-	async #ticketFor(repository: string, challenge: Challenge): Promise<Ticket> {
-		const credential = await this.credentialFor(repository);
+	async #ticketFor(permission: Permission, challenge: Challenge): Promise<Ticket> {
+		const credential = await this.credentialFor(permission.repository);
 		const expiresAt = this.#options.clock() + lookAgainMs;
 		if (credential.kind === 'registry-token') {
 			return { challenge, header: `Bearer ${credential.token.reveal()}`, expiresAt };
 		}
-		if (challenge.scheme === 'bearer') return this.#bearer(repository, challenge, credential);
+		if (challenge.scheme === 'bearer') return this.#bearer(permission, challenge, credential);
 		const header =
 			credential.kind === 'password'
 				? basic(credential.username, credential.password.reveal())
@@ -184,14 +226,18 @@ export class RegistryAuth {
 		return { challenge, header, expiresAt, ...source };
 	}
 
-	async #bearer(repository: string, challenge: Bearer, credential: Credential): Promise<Ticket> {
+	async #bearer(
+		permission: Permission,
+		challenge: Bearer,
+		credential: Credential,
+	): Promise<Ticket> {
 		const { endpoint, reach, tokens } = this.#options;
 		const request: TokenRequest = {
 			endpoint,
 			reach,
 			realm: realmUrl(endpoint, challenge.realm),
 			service: challenge.service,
-			scope: pullScope(repository),
+			scope: scopeFor(permission, challenge),
 			credential,
 		};
 		const { secret, expiresAt } = await tokens.get(request);
@@ -202,15 +248,19 @@ export class RegistryAuth {
 /** What to say where a registry still answers 401: the login that did not help, or why there was none. */
 export function loginProblem(
 	registry: string,
-	subject: string,
+	request: RegistryRequest,
 	credential: Credential,
 ): ProblemError | undefined {
+	const { subject } = request;
 	const place = { origin: 'registry', registry, reference: subject, status: 401 } as const;
+	const [does, doesNot] = isWrite(request)
+		? [`takes ${subject}`, `take ${subject} from`]
+		: [`shows ${subject}`, `show ${subject} to`];
 	if (credential.kind === 'unusable') {
-		const reason = `${registry} wants a login before it shows ${subject}, but there is none to send. ${credential.reason}`;
+		const reason = `${registry} wants a login before it ${does}, but there is none to send. ${credential.reason}`;
 		return new ProblemError({ code: 'credentials-unusable', ...place, reason });
 	}
 	if (!isUsable(credential)) return undefined;
-	const reason = `${registry} does not show ${subject} to the login from ${credential.source}.`;
+	const reason = `${registry} does not ${doesNot} the login from ${credential.source}.`;
 	return new ProblemError({ code: 'unauthorized', ...place, reason });
 }

@@ -1,5 +1,4 @@
 /** The reading half of the port, straight to the registries: the one place where their answers become documents. */
-import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { isDigest, isDigestSyntax } from '../../shared/oci/digest.ts';
 import type { Document } from '../../shared/oci/document.ts';
@@ -8,7 +7,6 @@ import { bareMediaType } from '../../shared/oci/media-type.ts';
 import {
 	isRepositoryName,
 	isTag,
-	storeRegistry,
 	type DigestReference,
 	type Reference,
 	type Repository,
@@ -22,7 +20,6 @@ import {
 	tagsRequest,
 	type RegistryRequest,
 } from '../../shared/registry/distribution.ts';
-import type { HashBytes } from '../../shared/registry/hashing.ts';
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError, problemOf, saysAbsent } from '../../shared/registry/problem.ts';
 import type {
@@ -36,39 +33,23 @@ import type {
 	RegistryReader,
 } from '../../shared/registry/registries.ts';
 import { verifyDocument } from '../../shared/registry/verify.ts';
-import { Agents, type Resolve, type Timeouts } from './agents.ts';
 import { arrivals } from './arrivals.ts';
 import { promisedSize, verifiedChunks } from './blob-stream.ts';
-import { isUsable, type CredentialSource } from './credentials/credential.ts';
-import { EgressPolicy } from './egress.ts';
+import { refuseStore } from './endpoint.ts';
 import { abortReason } from './exchange.ts';
+import { hashBytes } from './hash-bytes.ts';
 import { listingPages } from './listing.ts';
-import type { TrustedRealm } from './realm.ts';
-import { RegistryClient, type Call } from './registry-client.ts';
-import { realPace, type Pace } from './retry.ts';
-import { Tokens } from './tokens.ts';
-import type { WidthOptions } from './width.ts';
+import { openNetwork, type Network, type NetworkOptions } from './network.ts';
+import type { RegistryClient } from './registry-client.ts';
+import { type Call } from './registry-client.ts';
+import { RegistryTarget } from './registry-target.ts';
+import type { Pace } from './retry.ts';
+import { answersGetOnly, statusOfGet } from './presence.ts';
 
-export interface DirectReaderOptions {
-	/** registries without TLS, as `HOST` (any port) or `HOST:PORT`; loopback ones need not be named */
-	readonly plainHttp: readonly string[];
-	/** authorities beside the system's, PEM text by `HOST` or `HOST:PORT` */
-	readonly authorities: ReadonlyMap<string, string>;
-	readonly trustedRealms: readonly TrustedRealm[];
-	readonly credentials: CredentialSource;
-	readonly pace?: Pace;
-	readonly resolve?: Resolve;
-	readonly timeouts?: Timeouts;
-	readonly width?: WidthOptions;
+export interface DirectReaderOptions extends NetworkOptions {
 	/** Ends everything, as `close` does. */
 	readonly signal?: AbortSignal;
 }
-
-const hashBytes: HashBytes = (algorithm, bytes) => {
-	const digest = `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
-	if (!isDigest(digest)) throw new RangeError(`no hash of ${algorithm}`);
-	return digest;
-};
 
 const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
 const catalogSchema = z.looseObject({ repositories: z.array(z.string()).nullish() });
@@ -76,19 +57,6 @@ const referrersSchema = z.looseObject({ manifests: z.array(z.unknown()) });
 
 /** Statuses by which registries say that they have no referrers API; any other means that it failed. */
 const withoutReferrersApi: ReadonlySet<number> = new Set([400, 404, 405, 406]);
-/** Statuses by which registries say that they answer GET only. */
-const withoutHead: ReadonlySet<number> = new Set([400, 403, 405, 501]);
-
-function storeIsElsewhere(registry: string): void {
-	if (registry !== storeRegistry) return;
-	throw new ProblemError({
-		code: 'unsupported',
-		origin: 'proxy',
-		reason: 'The embedded registry is not read over the network.',
-		registry,
-	});
-}
-
 function readJson<S extends z.ZodType>(schema: S, bytes: Uint8Array, call: Call): z.output<S> {
 	try {
 		return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
@@ -113,44 +81,25 @@ function descriptorsOf(manifests: readonly unknown[], call: Call): Descriptor[] 
 }
 
 export class DirectReader implements RegistryReader {
-	readonly #agents: Agents;
+	readonly #network: Network;
 	readonly #client: RegistryClient;
 	readonly #pace: Pace;
+	/** Writes to the same registries, over the same connections and with the same logins. */
+	readonly target: RegistryTarget;
 	/** Documents on their way, by what was asked for. */
 	readonly #flights = new Map<string, Promise<Document>>();
 
-	constructor(options: DirectReaderOptions) {
-		const { plainHttp, authorities, trustedRealms, credentials, width } = options;
-		const { resolve, timeouts } = options;
-		this.#pace = options.pace ?? realPace;
-		this.#agents = new Agents({
-			authorities,
-			...(resolve && { resolve }),
-			...(timeouts && { timeouts }),
-		});
-		const egress = new EgressPolicy({
-			plainHttp,
-			authorities: authorities.keys(),
-			trustedRealms,
-			hasCredential: async (registry, repository) =>
-				isUsable(await credentials.find({ registry, repository })),
-		});
-		const shared = { agents: this.#agents, egress };
-		const tokens = new Tokens({ ...shared, trustedRealms, clock: this.#pace.clock });
-		this.#client = new RegistryClient({
-			...shared,
-			plainHttp,
-			credentials,
-			tokens,
-			pace: this.#pace,
-			width,
-		});
+	constructor(options: DirectReaderOptions, network: Network = openNetwork(options)) {
+		this.#network = network;
+		this.#client = network.client;
+		this.#pace = network.pace;
+		this.target = new RegistryTarget(network.client);
 		options.signal?.addEventListener('abort', () => void this.close(), { once: true });
 	}
 
 	/** Ends all connections. */
 	close(): Promise<void> {
-		return this.#agents.close();
+		return this.#network.close();
 	}
 
 	readManifests(
@@ -190,7 +139,7 @@ export class DirectReader implements RegistryReader {
 		{ reference, namedBy, sizeBytes }: BlobRequest,
 		{ signal }: CallOptions = {},
 	): Promise<BlobStream> {
-		storeIsElsewhere(reference.registry);
+		refuseStore(reference.registry);
 		const call = { registry: reference.registry, namedBy, signal, capBytes: 0 };
 		const request = blobRequest(reference);
 		const answer = await this.#client.stream(request, call);
@@ -220,7 +169,7 @@ export class DirectReader implements RegistryReader {
 
 	async *tags(repository: Repository, { signal }: CallOptions = {}): AsyncGenerator<string> {
 		const { registry } = repository;
-		storeIsElsewhere(registry);
+		refuseStore(registry);
 		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
 		const request = tagsRequest(repository);
 		for await (const { bytes } of listingPages(this.#client, request, call, limits.tagPages)) {
@@ -230,7 +179,7 @@ export class DirectReader implements RegistryReader {
 	}
 
 	async *repositories(registry: string, { signal }: CallOptions = {}): AsyncGenerator<string> {
-		storeIsElsewhere(registry);
+		refuseStore(registry);
 		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
 		const request = repositoriesRequest(registry);
 		for await (const { bytes } of listingPages(this.#client, request, call, limits.tagPages)) {
@@ -243,7 +192,7 @@ export class DirectReader implements RegistryReader {
 		{ signal }: CallOptions = {},
 	): AsyncGenerator<Descriptor> {
 		const { registry } = subject;
-		storeIsElsewhere(registry);
+		refuseStore(registry);
 		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
 		const request = referrersRequest(subject);
 		const pages = listingPages(this.#client, request, call, limits.referrerPages);
@@ -323,7 +272,7 @@ export class DirectReader implements RegistryReader {
 		signal: AbortSignal | undefined,
 	): Promise<Document> {
 		const { registry } = reference;
-		storeIsElsewhere(registry);
+		refuseStore(registry);
 		const call: Call = { registry, namedBy, signal, capBytes: limits.documentBytes };
 		const request = toRequest(reference);
 		const answer = await this.#client.collect(request, call);
@@ -342,22 +291,16 @@ export class DirectReader implements RegistryReader {
 		signal: AbortSignal,
 	): Promise<boolean> {
 		const { registry } = reference;
-		storeIsElsewhere(registry);
+		refuseStore(registry);
 		const toRequest = kind === 'manifest' ? manifestRequest : blobRequest;
 		const call: Call = { registry, namedBy, signal, capBytes: limits.documentBytes };
 		const head = toRequest(reference, 'HEAD');
 		const answer = await this.#client.collect(head, call);
-		const status = withoutHead.has(answer.status)
-			? await this.#statusOfGet(toRequest(reference), call)
+		const status = answersGetOnly(answer.status)
+			? await statusOfGet(this.#client, toRequest(reference), call)
 			: answer.status;
 		if (status === 200) return true;
 		if (status === 404) return false;
 		throw await this.#client.refusal(head, call, { ...answer, status });
-	}
-
-	async #statusOfGet(request: RegistryRequest, call: Call): Promise<number> {
-		const { status, body } = await this.#client.stream(request, call);
-		body.destroy();
-		return status;
 	}
 }

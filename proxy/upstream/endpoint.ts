@@ -1,4 +1,6 @@
 /** Where a registry is reached: its origin, and whether in the clear. */
+import { storeRegistry } from '../../shared/oci/reference.ts';
+import { ProblemError } from '../../shared/registry/problem.ts';
 import { classifyAddress } from './address.ts';
 
 /** A place that answers HTTP. */
@@ -58,4 +60,15 @@ export function endpointOf(registry: string, plainHttp: readonly string[]): Regi
 	const listed = plainHttp.some((entry) => covers(entry, secure) || entry === registry);
 	if (!listed && !isLoopback(secure.hostname)) return { registry, ...secure };
 	return { registry, ...endpointOfUrl(new URL(`http://${written}`)) };
+}
+
+/** @throws ProblemError `unsupported` for the embedded registry, which is not reached over the network */
+export function refuseStore(registry: string): void {
+	if (registry !== storeRegistry) return;
+	throw new ProblemError({
+		code: 'unsupported',
+		origin: 'proxy',
+		reason: 'The embedded registry is not reached over the network.',
+		registry,
+	});
 }

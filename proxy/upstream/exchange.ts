@@ -23,11 +23,11 @@ export interface StreamedAnswer extends AnswerHead {
 }
 
 export interface Outgoing {
-	readonly method: 'GET' | 'HEAD' | 'POST';
+	readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 	/** path and query */
 	readonly path: string;
 	readonly headers: Readonly<Record<string, string>>;
-	readonly body?: string;
+	readonly body?: string | Uint8Array | undefined;
 	readonly signal?: AbortSignal | undefined;
 	/** how long the whole answer may take, or the beginning of one that is streamed */
 	readonly withinMs?: number;
@@ -80,7 +80,8 @@ export function abortReason(signal: AbortSignal | undefined): Error {
 
 type RawHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-function joined(raw: RawHeaders): Headers {
+/** Headers by lower-case name, each once. */
+export function joined(raw: RawHeaders): Headers {
 	const headers: Record<string, string | undefined> = {};
 	for (const name in raw) {
 		const value = raw[name];

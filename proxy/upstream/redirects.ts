@@ -7,8 +7,12 @@ import type { AnswerHead } from './exchange.ts';
 export interface Hop {
 	readonly url: URL;
 	readonly headers: Readonly<Record<string, string>>;
+	/** for a request that changes something: it goes on only as it is, and only on its own origin */
+	readonly writes?: boolean;
 }
 
+/** Statuses that keep method and body. */
+const keepingStatuses: ReadonlySet<number> = new Set([307, 308]);
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 export function isRedirect(status: number): boolean {
@@ -36,7 +40,11 @@ export function withoutCredentials(
 }
 
 /** @throws ProblemError `redirect-refused` */
-function nextHop({ url, headers }: Hop, location: string | undefined): Hop {
+function nextHop(
+	{ url, headers, writes = false }: Hop,
+	{ status, headers: sent }: AnswerHead,
+): Hop {
+	const location = sent['location'];
 	if (location === undefined || !URL.canParse(location, url)) throw refused(url, 'nowhere');
 	const target = new URL(location, url);
 	if (target.protocol !== 'https:' && target.protocol !== 'http:') {
@@ -48,9 +56,13 @@ function nextHop({ url, headers }: Hop, location: string | undefined): Hop {
 	if (url.protocol === 'https:' && target.protocol === 'http:') {
 		throw refused(url, `${target.host} without TLS`);
 	}
+	if (writes && (target.origin !== url.origin || !keepingStatuses.has(status))) {
+		throw refused(url, `${target.host}, though it was to change something`);
+	}
 	target.hash = '';
 	return {
 		url: target,
+		writes,
 		headers: target.origin === url.origin ? headers : withoutCredentials(headers),
 	};
 }
@@ -71,7 +83,7 @@ export async function followRedirects<A extends AnswerHead>(
 	let latest = answer;
 	while (isRedirect(latest.status)) {
 		discard(latest);
-		const next = nextHop(hop, latest.headers['location']);
+		const next = nextHop(hop, latest);
 		if (seen.has(next.url.href)) throw refused(hop.url, 'an address that sent it here');
 		if (seen.size > limits.redirects) {
 			throw refused(hop.url, `one more address, after ${limits.redirects} others`);

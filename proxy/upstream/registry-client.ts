@@ -1,13 +1,17 @@
-/** Reading requests to registries, with everything they need on the way: egress, width, login, redirects, retries. */
+/** Requests to registries, with everything they need on the way: egress, width, login, redirects, retries. */
+import { pull, type Access } from '../../shared/registry/access.ts';
 import {
+	isWrite,
 	problemFrom,
 	retryAfterMs,
 	type RegistryRequest,
 } from '../../shared/registry/distribution.ts';
 import { limits } from '../../shared/registry/limits.ts';
+import type { Repository } from '../../shared/oci/reference.ts';
 import { ProblemError, type Problem, type ProblemCode } from '../../shared/registry/problem.ts';
 import type { Agents } from './agents.ts';
-import { loginProblem, RegistryAuth } from './auth.ts';
+import { loginProblem, RegistryAuth, type Permission } from './auth.ts';
+import { sendBody, type OutgoingBody } from './body-sender.ts';
 import type { CredentialSource } from './credentials/credential.ts';
 import type { EgressPolicy, Reach } from './egress.ts';
 import { Secret } from './credentials/secret.ts';
@@ -22,6 +26,7 @@ import {
 	type StreamedAnswer,
 } from './exchange.ts';
 import { transportProblem } from './failures.ts';
+import { scoutingOf, type Line } from './line.ts';
 import { Places } from './places.ts';
 import { followRedirects, isRedirect, type Hop } from './redirects.ts';
 import {
@@ -43,6 +48,20 @@ export interface Call {
 	readonly namedBy?: string | undefined;
 	readonly signal?: AbortSignal | undefined;
 	readonly capBytes: number;
+	/** Not tried again here: between two tries the caller has to look. */
+	readonly once?: boolean;
+}
+
+/** A body, or the end of one, for an address that the registry gave. */
+export interface Delivery {
+	readonly method: 'PUT' | 'PATCH' | 'DELETE';
+	readonly url: URL;
+	readonly repository: Repository;
+	/** the blob, as people write it */
+	readonly subject: string;
+	readonly access: Access;
+	readonly headers: Readonly<Record<string, string>>;
+	readonly body?: OutgoingBody;
 }
 
 export interface RegistryClientOptions {
@@ -55,20 +74,6 @@ export interface RegistryClientOptions {
 	readonly width?: WidthOptions | undefined;
 }
 
-/** What is shared by all requests to one registry with one reach. */
-interface Line {
-	readonly endpoint: RegistryEndpoint;
-	readonly reach: Reach;
-	readonly width: Width;
-	readonly gate: Gate;
-	readonly auth: RegistryAuth;
-	/** Its first request: the others wait for it, as it finds out how to log in. */
-	scout: Promise<void> | undefined;
-	scouted: boolean;
-	/** Nothing answered there a moment ago. */
-	unreachable: { readonly problem: Problem; readonly until: number } | undefined;
-}
-
 /** How an answer is taken in. */
 interface Intake<A extends AnswerHead> {
 	readonly send: (dispatcher: Dispatcher, outgoing: Outgoing) => Promise<A>;
@@ -76,6 +81,12 @@ interface Intake<A extends AnswerHead> {
 }
 
 type Outcome<A> = { readonly answer: A } | { readonly error: ProblemError };
+
+const cancelled: Problem = {
+	code: 'cancelled',
+	origin: 'browser',
+	reason: 'It was cancelled.',
+};
 
 const unreachableMemoryMs = 5_000;
 const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
@@ -120,6 +131,15 @@ function withAuthorization<A extends AnswerHead>(answer: A, sent: string | undef
 	return { ...answer, authorization: new Secret(sent) };
 }
 
+function permissionFor({ repository, access = pull }: RegistryRequest): Permission {
+	return { repository: repository?.repository ?? '', access };
+}
+
+/** What refusals and logins need to know of a delivery. */
+export function requestOf({ body: _, url, ...rest }: Delivery): RegistryRequest {
+	return { ...rest, path: url.pathname };
+}
+
 export class RegistryClient {
 	readonly #options: RegistryClientOptions;
 	readonly #lines = new Map<string, Line>();
@@ -160,7 +180,7 @@ export class RegistryClient {
 				registry: call.registry,
 				repository: request.repository?.repository ?? '',
 			});
-			const login = loginProblem(call.registry, request.subject, credential);
+			const login = loginProblem(call.registry, request, credential);
 			if (login) return login;
 		}
 		const body = Buffer.from(answer.bytes.subarray(0, limits.errorBodyBytes)).toString('utf8');
@@ -168,6 +188,82 @@ export class RegistryClient {
 		const { status, headers, authorization } = answer;
 		const response = { status, headers, body, secrets: secretsIn(authorization?.reveal() ?? '') };
 		return new ProblemError(problemFrom(request, call.registry, response, now));
+	}
+
+	/** Waits that many milliseconds. @throws ProblemError `cancelled` */
+	async pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+		try {
+			await this.#options.pace.wait(ms, signal);
+		} catch (cause) {
+			throw new ProblemError(cancelled, { cause });
+		}
+	}
+
+	/** The clock and the chance of this client. */
+	get pace(): Pace {
+		return this.#options.pace;
+	}
+
+	/**
+	 * Sends a body to an address that the registry gave: once, and without a place in the width, as bodies take long.
+	 * The login goes along only where the address is the registry's own; the body is the caller's to close.
+	 * @throws ProblemError where there is no answer
+	 */
+	async deliver(delivery: Delivery, call: Call): Promise<Answer> {
+		const request = requestOf(delivery);
+		const line = await this.#lineTo(request, call);
+		const { generation } = line.width;
+		try {
+			await this.#opened(line, call);
+			const answer = await this.#delivered(line, delivery, call);
+			this.#pauseAfter(line, { answer }, 1);
+			if (asksForLess(answer.status)) line.width.shrink(generation);
+			return answer;
+		} catch (error) {
+			const failure = delivery.body?.failure;
+			if (failure !== undefined && !call.signal?.aborted) throw failure;
+			const endpoint = endpointOfUrl(delivery.url);
+			const problem = this.#problemOf({ endpoint }, request, call, error);
+			if (asksForLess(problem.code)) line.width.shrink(generation);
+			throw new ProblemError(problem, { cause: error });
+		}
+	}
+
+	async #delivered(line: Line, delivery: Delivery, { signal }: Call): Promise<Answer> {
+		const { endpoint, reach, auth } = line;
+		const { agents, egress } = this.#options;
+		const { method, url, headers, body } = delivery;
+		const target = endpointOfUrl(url);
+		const isOwn = target.origin === endpoint.origin;
+		const permission = permissionFor(requestOf(delivery));
+		const authorization = isOwn ? await auth.headerFor(permission) : undefined;
+		const sent = authorization === undefined ? headers : { ...headers, authorization };
+		const dispatcher = agents.to(target, egress.reachOfDerived(endpoint, reach, target));
+		const outgoing: Outgoing = { method, path: url.pathname + url.search, headers: sent, signal };
+		const answer = body
+			? await sendBody(dispatcher, outgoing, body, agents.uploadPatience)
+			: await collect(
+					dispatcher,
+					{ ...outgoing, withinMs: agents.uploadPatience.answerMs },
+					limits.errorBodyBytes,
+				);
+		if (answer.status === 401 && !isOwn) throw refusedElsewhere(endpoint.registry, target);
+		// The body cannot be sent again here; whoever sends it anew finds a new login.
+		if (answer.status === 401) {
+			await auth.answer(permission, authorization, answer.headers['www-authenticate']);
+		}
+		return withAuthorization(answer, authorization);
+	}
+
+	/** Waits for the registry's gate. @throws ProblemError `rate-limited` where that takes too long */
+	async #opened({ gate }: Line, { registry, signal }: Call): Promise<void> {
+		const { clock, wait, random } = this.#options.pace;
+		for (;;) {
+			const closedMs = gate.remainingMs(clock());
+			if (closedMs === 0) return;
+			if (closedMs > retryLimits.totalWaitMs) throw new ProblemError(closed(registry, closedMs));
+			await wait(closedMs + random() * gateSpreadMs, signal);
+		}
 	}
 
 	async #perform<A extends AnswerHead>(
@@ -182,13 +278,14 @@ export class RegistryClient {
 			const pauseMs = this.#pauseAfter(line, outcome, attempt);
 			const over =
 				pauseMs === undefined ||
+				call.once === true ||
 				attempt >= retryLimits.attempts ||
 				waitedMs + pauseMs > retryLimits.totalWaitMs;
 			if (over && 'answer' in outcome) return outcome.answer;
 			if (over && 'error' in outcome) throw outcome.error;
 			if ('answer' in outcome) intake.discard(outcome.answer);
 			waitedMs += pauseMs ?? 0;
-			await this.#options.pace.wait(pauseMs ?? 0, call.signal);
+			await this.pause(pauseMs ?? 0, call.signal);
 		}
 	}
 
@@ -232,8 +329,8 @@ export class RegistryClient {
 			auth,
 			width: new Width(width),
 			gate: new Gate(),
-			scout: undefined,
-			scouted: false,
+			reading: { scout: undefined, done: false },
+			writing: { scout: undefined, done: false },
 			unreachable: undefined,
 		};
 	}
@@ -253,17 +350,18 @@ export class RegistryClient {
 		call: Call,
 		intake: Intake<A>,
 	): Promise<Outcome<A>> {
-		while (line.scout) await line.scout;
+		const scouting = scoutingOf(line, request);
+		while (scouting.scout) await scouting.scout;
 		const { unreachable } = line;
 		if (unreachable && unreachable.until > this.#options.pace.clock()) {
 			return { error: new ProblemError({ ...unreachable.problem, reference: request.subject }) };
 		}
-		if (line.scouted) return this.#attempt(line, request, call, intake);
+		if (scouting.done) return this.#attempt(line, request, call, intake);
 		let arrived = (): void => undefined;
-		line.scout = new Promise((resolve) => (arrived = resolve));
+		scouting.scout = new Promise((resolve) => (arrived = resolve));
 		const outcome = await this.#attempt(line, request, call, intake);
-		line.scout = undefined;
-		line.scouted ||= 'answer' in outcome;
+		scouting.scout = undefined;
+		scouting.done ||= 'answer' in outcome && (!isWrite(request) || outcome.answer.status !== 401);
 		arrived();
 		return outcome;
 	}
@@ -292,13 +390,12 @@ export class RegistryClient {
 	}
 
 	/** Waits for the registry's gate, for a place in its width, and for one among all registries. */
-	async #place(line: Line, { registry, signal }: Call): Promise<void> {
+	async #place(line: Line, call: Call): Promise<void> {
 		const { gate, width } = line;
-		const { clock, wait, random } = this.#options.pace;
+		const { signal } = call;
+		const { clock } = this.#options.pace;
 		for (;;) {
-			const closedMs = gate.remainingMs(clock());
-			if (closedMs > retryLimits.totalWaitMs) throw new ProblemError(closed(registry, closedMs));
-			if (closedMs > 0) await wait(closedMs + random() * gateSpreadMs, signal);
+			await this.#opened(line, call);
 			const turn = width.enter();
 			if (turn) await turn;
 			const place = this.#places.enter();
@@ -320,43 +417,44 @@ export class RegistryClient {
 		call: Call,
 		intake: Intake<A>,
 	): Promise<A> {
-		const repository = request.repository?.repository ?? '';
-		const known = line.auth.headerFor(repository);
+		const permission = permissionFor(request);
+		const known = line.auth.headerFor(permission);
 		const sent = known instanceof Promise ? await known : known;
 		const answer = await this.#send(line, request, { call, intake, authorization: sent });
 		if (answer.status !== 401) return answer;
 		const authenticate = answer.headers['www-authenticate'];
-		const renewed = await line.auth.answer(repository, sent, authenticate);
+		const renewed = await line.auth.answer(permission, sent, authenticate);
 		if (renewed === undefined) return answer;
 		intake.discard(answer);
 		const second = await this.#send(line, request, { call, intake, authorization: renewed });
-		if (second.status === 401) line.auth.noteRefusal(repository, renewed);
-		else if (isAcceptance(second.status)) line.auth.noteAcceptance(repository, renewed);
+		if (second.status === 401) line.auth.noteRefusal(permission, renewed);
+		else if (isAcceptance(second.status)) line.auth.noteAcceptance(permission, renewed);
 		return second;
 	}
 
 	/** Only the registry itself answers with 401 here: what it sends us to has no say in how to log in. */
 	async #send<A extends AnswerHead>(
 		line: Line,
-		{ method, path, headers }: RegistryRequest,
+		request: RegistryRequest,
 		how: { call: Call; intake: Intake<A>; authorization: string | undefined },
 	): Promise<A> {
 		const { endpoint, reach } = line;
 		const { agents, egress } = this.#options;
-		const withinMs = agents.answerMs;
+		const { method, path, headers, body } = request;
+		const common = { method, body, signal: how.call.signal, withinMs: agents.answerMs };
 		const { intake, authorization } = how;
-		const { signal } = how.call;
 		if (!safePath.test(path)) throw new RangeError('a path that no registry has');
 		const sent = authorization === undefined ? headers : { ...headers, authorization };
 		const dispatcher = agents.to(endpoint, reach);
-		const answer = await intake.send(dispatcher, { method, path, headers: sent, signal, withinMs });
-		line.scouted ||= answer.status !== 401;
+		const answer = await intake.send(dispatcher, { ...common, path, headers: sent });
+		scoutingOf(line, request).done ||= answer.status !== 401;
 		if (!isRedirect(answer.status)) return withAuthorization(answer, authorization);
-		const first: Hop = { url: new URL(path, endpoint.origin), headers: sent };
+		const url = new URL(path, endpoint.origin);
+		const first: Hop = { url, headers: sent, writes: isWrite(request) };
 		const follow = async ({ url, headers: kept }: Hop): Promise<A> => {
 			const target = endpointOfUrl(url);
 			const onward = agents.to(target, egress.reachOfDerived(endpoint, reach, target));
-			const outgoing = { method, path: url.pathname + url.search, headers: kept, signal, withinMs };
+			const outgoing = { ...common, path: url.pathname + url.search, headers: kept };
 			try {
 				const next = await intake.send(onward, outgoing);
 				if (next.status !== 401 || target.origin === endpoint.origin) return next;
@@ -372,9 +470,14 @@ export class RegistryClient {
 		return withAuthorization(last, authorization);
 	}
 
-	#problemOf({ endpoint }: Line, request: RegistryRequest, call: Call, error: unknown): Problem {
+	#problemOf(
+		{ endpoint }: { readonly endpoint: Endpoint },
+		request: RegistryRequest,
+		call: Call,
+		error: unknown,
+	): Problem {
 		if (call.signal?.aborted) {
-			return { code: 'cancelled', origin: 'browser', reason: 'It was cancelled.' };
+			return cancelled;
 		}
 		const problem = transportProblem(error, endpoint, call.registry);
 		return { ...problem, reference: request.subject };
@@ -387,7 +490,7 @@ export class RegistryClient {
 
 	/** Where the first request did not get through, those behind it need not find out one by one. */
 	#noteUnreachable(line: Line, problem: Problem): void {
-		if (line.scouted || problem.origin === 'token-server') return;
+		if (line.reading.done || line.writing.done || problem.origin === 'token-server') return;
 		if (!unreachableCodes.has(problem.code)) return;
 		line.unreachable = { problem, until: this.#options.pace.clock() + unreachableMemoryMs };
 	}

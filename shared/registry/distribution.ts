@@ -1,5 +1,6 @@
 /** The distribution protocol as pure functions: what to ask, and what an answer means (distribution-spec v1.1). */
-import type { Digest } from '../oci/digest.ts';
+import { algorithmOf, type Digest } from '../oci/digest.ts';
+import type { Document } from '../oci/document.ts';
 import { manifestAccept } from '../oci/media-type.ts';
 import {
 	formatReference,
@@ -8,16 +9,26 @@ import {
 	type Reference,
 	type Repository,
 } from '../oci/reference.ts';
+import type { Access } from './access.ts';
 import type { Problem, ProblemCode } from './problem.ts';
+import { explainWriteRefusal, writeRefusalCode, type UpstreamError } from './write-refusal.ts';
 
 export interface RegistryRequest {
-	readonly method: 'GET' | 'HEAD';
+	readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 	/** from `/v2/` on; all parts were validated, so nothing needs escaping */
 	readonly path: string;
 	readonly headers: Readonly<Record<string, string>>;
 	readonly repository?: Repository;
 	/** what is asked for, as people write it; for messages */
 	readonly subject: string;
+	/** what the login for it has to allow; reading, where it is left out */
+	readonly access?: Access;
+	readonly body?: Uint8Array;
+}
+
+/** True for a request that changes something. */
+export function isWrite({ method }: Pick<RegistryRequest, 'method'>): boolean {
+	return method !== 'GET' && method !== 'HEAD';
 }
 
 // Harbor behind nginx compresses manifests; a digest is of the bytes as sent, so ask for them plain.
@@ -78,6 +89,71 @@ export function repositoriesRequest(registry: string): RegistryRequest {
 	};
 }
 
+function uploadsPath({ repository }: Repository, query: string): string {
+	return `/v2/${repository}/blobs/uploads/${query}`;
+}
+
+/** Begins an upload (distribution-spec, "Pushing a blob monolithically"). */
+export function startUploadRequest(blob: DigestReference): RegistryRequest {
+	const algorithm = algorithmOf(blob.digest);
+	return {
+		method: 'POST',
+		path: uploadsPath(blob, algorithm === 'sha256' ? '' : `?digest-algorithm=${algorithm}`),
+		headers: plain,
+		repository: blob,
+		subject: formatReference(blob),
+		access: { action: 'push' },
+	};
+}
+
+/** Takes a blob over from another repository of the same registry, or begins an upload where that cannot be. */
+export function mountRequest(blob: DigestReference, from: Repository): RegistryRequest {
+	return {
+		...startUploadRequest(blob),
+		path: uploadsPath(blob, `?mount=${blob.digest}&from=${from.repository}`),
+		access: { action: 'push', mountFrom: from.repository },
+	};
+}
+
+/** Puts a manifest's bytes under a tag or a digest, with a condition where one is given. */
+export function manifestPushRequest(
+	to: Reference & ({ readonly tag: string } | { readonly digest: Digest }),
+	manifest: Document,
+	condition: Readonly<Record<string, string>> = {},
+): RegistryRequest {
+	return {
+		...manifestRequest(to),
+		method: 'PUT',
+		headers: { 'content-type': manifest.mediaType, ...plain, ...condition },
+		access: { action: 'push' },
+		body: manifest.bytes,
+	};
+}
+
+/** Removes a tag, and never what it points to: there is no way to ask for a digest here. */
+export function tagRemovalRequest(
+	{ registry, repository }: Repository,
+	tag: string,
+	condition: Readonly<Record<string, string>> = {},
+): RegistryRequest {
+	return {
+		...manifestRequest({ registry, repository, tag }),
+		method: 'DELETE',
+		headers: { ...plain, ...condition },
+		access: { action: 'delete' },
+	};
+}
+
+/** The condition under which a tag may be written: it still is where it was seen (RFC 9110 §13.1). */
+export function tagCondition(expect: Digest | 'absent'): Readonly<Record<string, string>> {
+	return expect === 'absent' ? { 'if-none-match': '*' } : { 'if-match': `"${expect}"` };
+}
+
+/** The same request with a login that may also write, so that looking before writing needs no second one. */
+export function forWriting(request: RegistryRequest): RegistryRequest {
+	return { ...request, access: { action: 'push' } };
+}
+
 /** The tag under which registries without the referrers API keep them (distribution-spec, "Referrers Tag Schema"). */
 export function referrersTag(digest: Digest): string {
 	const colon = digest.indexOf(':');
@@ -93,24 +169,19 @@ export interface RegistryResponse {
 	readonly secrets?: readonly string[];
 }
 
-interface UpstreamError {
-	readonly code?: string;
-	readonly message?: string;
-}
-
-/** The first entry of `{errors:[{code,message}]}`; registries send anything, so nothing is taken for granted. */
-function upstreamError(body: string): UpstreamError {
+/** The entries of `{errors:[{code,message,detail}]}`; registries send anything, so nothing is taken for granted. */
+function upstreamErrors(body: string): readonly UpstreamError[] {
 	try {
 		const { errors } = JSON.parse(body) as {
-			errors?: readonly { code?: unknown; message?: unknown }[];
+			errors?: readonly { code?: unknown; message?: unknown; detail?: unknown }[];
 		};
-		const [first] = errors ?? [];
-		return {
-			...(typeof first?.code === 'string' && { code: first.code }),
-			...(typeof first?.message === 'string' && { message: first.message }),
-		};
+		return (errors ?? []).map(({ code, message, detail }) => ({
+			...(typeof code === 'string' && { code }),
+			...(typeof message === 'string' && { message }),
+			...(detail !== undefined && { detail: JSON.stringify(detail) }),
+		}));
 	} catch {
-		return {};
+		return [];
 	}
 }
 
@@ -159,6 +230,28 @@ const sentences: Partial<Record<ProblemCode, (registry: string, subject: string)
 	'blob-unknown': (registry, subject) => `${registry} has no blob ${subject}.`,
 };
 
+function kindOf({ path }: RegistryRequest): 'manifest' | 'blob' | 'listing' {
+	if (path.includes('/manifests/')) return 'manifest';
+	return path.includes('/blobs/') ? 'blob' : 'listing';
+}
+
+interface Meaning {
+	readonly code: ProblemCode;
+	readonly reason: string;
+}
+
+function meaningOfRead(
+	request: RegistryRequest,
+	registry: string,
+	{ status, code: upstream, said }: { status: number; code: string | undefined; said: string },
+): Meaning {
+	const code = codeFor(status, upstream, kindOf(request));
+	const reason =
+		sentences[code]?.(registry, request.subject) ??
+		`${registry} answered ${status} to a request for ${request.subject}.${said}`;
+	return { code, reason };
+}
+
 /**
  * What a refusal means. A missing repository may be 404, 401 or 403, depending on the registry:
  * the code follows the status, and the sentence says what else it can mean.
@@ -169,18 +262,19 @@ export function problemFrom(
 	response: RegistryResponse,
 	now: number,
 ): Problem {
-	const { code: upstreamCode, message } = upstreamError(response.body);
-	const kind = request.path.includes('/manifests/')
-		? 'manifest'
-		: request.path.includes('/blobs/')
-			? 'blob'
-			: 'listing';
-	const code = codeFor(response.status, upstreamCode, kind);
-	const { secrets = [] } = response;
+	const errors = upstreamErrors(response.body);
+	const { code: upstreamCode, message } = errors[0] ?? {};
+	const { status, secrets = [] } = response;
 	const said = message ? ` It says: ${quotable(message, secrets, 300)}` : '';
-	const sentence =
-		sentences[code]?.(registry, request.subject) ??
-		`${registry} answered ${response.status} to a request for ${request.subject}.${said}`;
+	const { code, reason } = isWrite(request)
+		? explainWriteRefusal(writeRefusalCode(request, status, errors), {
+				request,
+				registry,
+				status,
+				said,
+				errors,
+			})
+		: meaningOfRead(request, registry, { status, code: upstreamCode, said });
 	const requestId =
 		response.headers['x-request-id'] ??
 		response.headers['x-ms-request-id'] ??
@@ -189,10 +283,10 @@ export function problemFrom(
 	return {
 		code,
 		origin: 'registry',
-		reason: sentence,
+		reason,
 		registry,
 		reference: request.subject,
-		status: response.status,
+		status,
 		...(upstreamCode && { upstreamCode: quotable(upstreamCode, secrets, 100) }),
 		...(requestId && { requestId: quotable(requestId, secrets, 200) }),
 		...(wait !== undefined && { retryAfterMs: wait }),

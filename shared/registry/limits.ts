@@ -23,4 +23,6 @@ export const limits = {
 	payloadUnpackedBytes: 256 * MiB,
 	payloadRatio: 200,
 	payloadEntries: 20_000,
+	/** A plan file: a hundred thousand steps and a payload layer or two. */
+	planCharacters: 256 * MiB,
 } as const;

@@ -5,6 +5,8 @@ export const problemCodes = [
 	'reference-invalid',
 	'not-a-release',
 	'payload-invalid',
+	'plan-invalid',
+	'plan-impossible',
 	'host-unknown',
 	'connection-refused',
 	'connection-lost',
@@ -26,7 +28,13 @@ export const problemCodes = [
 	'redirect-refused',
 	'credentials-unusable',
 	'unsupported',
+	'manifest-refused',
+	'parts-missing',
+	'tag-immutable',
+	'policy-refused',
+	'storage-full',
 	'conflict',
+	'already-running',
 	'proxy-unreachable',
 	'token-missing',
 	'token-rejected',
@@ -92,6 +100,11 @@ export function problemOf(error: unknown): Problem {
  */
 export function saysAbsent(problem: Problem): boolean {
 	return problem.code === 'manifest-unknown' || problem.code === 'blob-unknown';
+}
+
+/** True where a registry said that a tag points nowhere; a repository that is not there has no tags either. */
+export function saysNoTag(problem: Problem): boolean {
+	return problem.code === 'manifest-unknown' || problem.code === 'repository-unknown';
 }
 
 /** True where what is there is not what its digest, size or format promises. */

@@ -92,6 +92,7 @@ export interface BlobCopy {
 	readonly from: readonly Repository[];
 }
 
+/** `bytes` counts what has gone out since the blob was begun; it starts over where the copy has to. */
 export type BlobCopyEvent = { readonly copy: BlobCopy } & (
 	| { readonly state: 'copying'; readonly bytes: number }
 	| { readonly state: 'existed' | 'mounted' | 'copied' }
@@ -111,7 +112,7 @@ export type BlobUploadEvent = { readonly upload: BlobUpload } & (
 	| { readonly state: 'failed'; readonly problem: Problem }
 );
 
-/** A manifest by digest: bytes that the caller has, or a copy from where it is. Never moves a tag. */
+/** A manifest by digest: bytes that the caller has, or a copy from where it is, best first. Never moves a tag. */
 export type ManifestPush = { readonly to: DigestReference; readonly mediaType: string } & (
 	{ readonly bytes: Uint8Array } | { readonly from: readonly Repository[] }
 );
@@ -120,28 +121,41 @@ export type ManifestPushResult = { readonly push: ManifestPush } & (
 	{ readonly state: 'existed' | 'pushed' } | { readonly state: 'failed'; readonly problem: Problem }
 );
 
-/** A tag to set, only if it still points where the plan saw it. */
+/** A tag to set or, where `digest` is `absent`, to remove; only if it still points where the plan saw it. */
 export interface TagMove extends Repository {
 	readonly tag: string;
-	readonly digest: Digest;
+	/** of a manifest that is in the repository already */
+	readonly digest: Digest | 'absent';
 	readonly expect: Digest | 'absent';
 }
 
 export type TagMoveResult = { readonly move: TagMove } & (
 	| { readonly state: 'moved' | 'already-there' }
+	/** It points elsewhere by now; nothing was written. */
 	| { readonly state: 'conflict'; readonly found: Digest | 'absent' }
+	/** Another tag of the batch had a conflict before anything was written. */
+	| { readonly state: 'held-back' }
 	| { readonly state: 'failed'; readonly problem: Problem }
 );
 
+/**
+ * Every event and result carries the very request object, and each request ends in exactly one final state.
+ * Equal requests of one call, and of calls that run at the same time, are carried out once.
+ */
 export interface RegistryWriter {
-	copyBlobs(copies: Iterable<BlobCopy>, options?: CallOptions): AsyncIterable<BlobCopyEvent>;
-	putBlobs(uploads: Iterable<BlobUpload>, options?: CallOptions): AsyncIterable<BlobUploadEvent>;
+	/** Registry to registry: hashed on the way, never complete at the target before the digest is right. */
+	copyBlobs(copies: readonly BlobCopy[], options?: CallOptions): AsyncIterable<BlobCopyEvent>;
+	putBlobs(uploads: readonly BlobUpload[], options?: CallOptions): AsyncIterable<BlobUploadEvent>;
+	/** In any order: what a manifest refers to must be there before. */
 	pushManifests(
-		pushes: Iterable<ManifestPush>,
+		pushes: readonly ManifestPush[],
 		options?: CallOptions,
 	): AsyncIterable<ManifestPushResult>;
-	/** In the order given, one after the other; stops at the first that does not succeed. */
-	moveTags(moves: Iterable<TagMove>, options?: CallOptions): AsyncIterable<TagMoveResult>;
+	/**
+	 * Looks at all tags first: where one is neither as expected nor at its new digest already, none is moved
+	 * and the others are held back. Then moves them side by side, each looked at again just before.
+	 */
+	moveTags(moves: readonly TagMove[], options?: CallOptions): AsyncIterable<TagMoveResult>;
 }
 
 export type Registries = RegistryReader & RegistryWriter;

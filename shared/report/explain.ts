@@ -43,6 +43,18 @@ const explanations: Readonly<
 			'The release image was not made by oc adm release new, or something has changed it since. Compare its digest with the published one.',
 		],
 	},
+	'plan-invalid': {
+		title: 'This is not a plan that can be run',
+		remedies: () => [
+			'Make the plan again from the release. A plan file is complete and unchanged, or it is refused.',
+		],
+	},
+	'plan-impossible': {
+		title: 'This cannot be published as chosen',
+		remedies: () => [
+			'Change what is kept or where it goes: leave the component out (--exclude), or keep a platform of it.',
+		],
+	},
 	'host-unknown': {
 		title: 'There is no such host',
 		remedies: () => [
@@ -150,9 +162,41 @@ const explanations: Readonly<
 		title: 'Not supported there',
 		remedies: () => ['Use another registry for this, or another way.'],
 	},
+	'manifest-refused': {
+		title: 'The registry refuses this kind of manifest',
+		remedies: () => [
+			'Publish to a registry that takes indexes of this media type; Espalier does not convert them, as their digests would change.',
+		],
+	},
+	'parts-missing': {
+		title: 'The registry misses parts of it',
+		remedies: () => [
+			'Run the plan again: what is missing is copied first. If it stays, a clean-up there takes untagged parts away while they arrive.',
+		],
+	},
+	'tag-immutable': {
+		title: 'This tag cannot be moved',
+		remedies: () => [
+			'Choose another tag or version, or have the rule of the repository changed that keeps its tags as they are.',
+		],
+	},
+	'policy-refused': {
+		title: 'A rule of the registry forbids it',
+		remedies: () => ['Ask who runs the registry, or publish to another repository.'],
+	},
+	'storage-full': {
+		title: 'There is no room left',
+		remedies: () => [
+			'Make room at the registry, then run the plan again: it goes on where it stopped.',
+		],
+	},
 	conflict: {
 		title: 'Somebody else was faster',
 		remedies: () => ['Look at what is there now, and decide again.'],
+	},
+	'already-running': {
+		title: 'This plan is being run already',
+		remedies: () => ['Wait until it is done, or end it where it runs.'],
 	},
 	'proxy-unreachable': {
 		title: 'Espalier is not running',

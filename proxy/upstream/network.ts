@@ -1,0 +1,57 @@
+/** The way to all registries: one set of connections, logins and widths for whoever reads and writes. */
+import { Agents, type Resolve, type Timeouts } from './agents.ts';
+import { isUsable, type CredentialSource } from './credentials/credential.ts';
+import { EgressPolicy } from './egress.ts';
+import type { TrustedRealm } from './realm.ts';
+import { RegistryClient } from './registry-client.ts';
+import { realPace, type Pace } from './retry.ts';
+import { Tokens } from './tokens.ts';
+import type { WidthOptions } from './width.ts';
+
+export interface NetworkOptions {
+	/** registries without TLS, as `HOST` (any port) or `HOST:PORT`; loopback ones need not be named */
+	readonly plainHttp: readonly string[];
+	/** authorities beside the system's, PEM text by `HOST` or `HOST:PORT` */
+	readonly authorities: ReadonlyMap<string, string>;
+	readonly trustedRealms: readonly TrustedRealm[];
+	readonly credentials: CredentialSource;
+	readonly pace?: Pace;
+	readonly resolve?: Resolve;
+	readonly timeouts?: Timeouts;
+	readonly width?: WidthOptions;
+}
+
+export interface Network {
+	readonly client: RegistryClient;
+	readonly pace: Pace;
+	/** Ends all connections. */
+	close(): Promise<void>;
+}
+
+export function openNetwork(options: NetworkOptions): Network {
+	const { plainHttp, authorities, trustedRealms, credentials, width } = options;
+	const { resolve, timeouts, pace = realPace } = options;
+	const agents = new Agents({
+		authorities,
+		...(resolve && { resolve }),
+		...(timeouts && { timeouts }),
+	});
+	const egress = new EgressPolicy({
+		plainHttp,
+		authorities: authorities.keys(),
+		trustedRealms,
+		hasCredential: async (registry, repository) =>
+			isUsable(await credentials.find({ registry, repository })),
+	});
+	const tokens = new Tokens({ agents, egress, trustedRealms, clock: pace.clock });
+	const client = new RegistryClient({
+		agents,
+		egress,
+		plainHttp,
+		credentials,
+		tokens,
+		pace,
+		width,
+	});
+	return { client, pace, close: () => agents.close() };
+}

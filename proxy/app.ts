@@ -1,6 +1,6 @@
 /** The routes, and what stands in front of each. */
 import { Hono } from 'hono';
-import type { RegistryReader } from '../shared/registry/registries.ts';
+import type { RegistryReader, RegistryWriter } from '../shared/registry/registries.ts';
 import { problemOf } from '../shared/registry/problem.ts';
 import { EntryCodes } from './guard/entry-codes.ts';
 import { forbidStoring, setSecurityHeaders } from './guard/headers.ts';
@@ -14,13 +14,17 @@ import {
 } from './guard/origin.ts';
 import { requireToken } from './guard/token.ts';
 import { blobRoutes } from './routes/blob.ts';
+import { blobUploadRoutes } from './routes/blob-upload.ts';
+import { copyRoutes } from './routes/copies.ts';
 import { existsRoutes } from './routes/exists.ts';
 import { failure, refusal } from './routes/failure.ts';
 import { listingRoutes } from './routes/listings.ts';
+import { manifestPushRoutes } from './routes/manifest-push.ts';
 import { manifestRoutes } from './routes/manifests.ts';
 import { pageRoutes, type Pages } from './routes/pages.ts';
 import { registryRoutes, type DescribeRegistry } from './routes/registries.ts';
 import { entryRoutes, sessionRoutes } from './routes/session.ts';
+import { tagMoveRoutes } from './routes/tag-moves.ts';
 import type { NodeEnv } from './server/node-request.ts';
 
 export interface AppOptions {
@@ -31,6 +35,7 @@ export interface AppOptions {
 	/** the reference of a release that is there to look at */
 	readonly demo?: string | undefined;
 	readonly reader: RegistryReader;
+	readonly writer: RegistryWriter;
 	readonly describeRegistry: DescribeRegistry;
 	readonly pages: Pages;
 	/** the embedded registry, served on /v2/; its paths start there */
@@ -42,7 +47,7 @@ export interface AppOptions {
 }
 
 function createApi(options: AppOptions) {
-	const { port, token, reader, version, demo } = options;
+	const { port, token, reader, writer, version, demo } = options;
 	const codes = new EntryCodes();
 	return new Hono<NodeEnv>()
 		.use(forbidStoring, guardApi(loopbackOrigins(port, options.moreOrigins)))
@@ -54,6 +59,10 @@ function createApi(options: AppOptions) {
 		.route('/', existsRoutes(reader))
 		.route('/', blobRoutes(reader))
 		.route('/', listingRoutes(reader))
+		.route('/', copyRoutes(writer))
+		.route('/', blobUploadRoutes(writer))
+		.route('/', manifestPushRoutes(writer))
+		.route('/', tagMoveRoutes(writer))
 		.all('*', (c) => refusal(c, 404, 'The API has no such path.'));
 }
 

@@ -14,6 +14,8 @@ function comesFromElsewhere(c: Context, origins: ReadonlySet<string>): boolean {
 	return origin !== undefined && !origins.has(origin);
 }
 
+const apiMethods: readonly string[] = ['GET', 'POST', 'PUT'];
+
 const foreign = 'The request comes from another site.';
 
 /** The API: only for pages of this origin, and only by the methods that it has. */
@@ -24,8 +26,8 @@ export function guardApi(origins: ReadonlySet<string>): MiddlewareHandler {
 			return refusal(c, 403, foreign);
 		}
 		// A HEAD would start a stream that nobody reads.
-		if (c.req.method !== 'GET' && c.req.method !== 'POST') {
-			return refusal(c, 405, 'The method must be GET or POST.');
+		if (!apiMethods.includes(c.req.method)) {
+			return refusal(c, 405, `The method must be ${apiMethods.join(' or ')}.`);
 		}
 		return next();
 	};

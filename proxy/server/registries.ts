@@ -1,21 +1,25 @@
-/** What a server reads from: the registries of the world, and the embedded one. */
+/** What a server reads from and writes to: the registries of the world, and the embedded one. */
 import type { Hono } from 'hono';
 import { storeRegistry } from '../../shared/oci/reference.ts';
-import type { RegistryReader } from '../../shared/registry/registries.ts';
+import type { RegistryReader, RegistryWriter } from '../../shared/registry/registries.ts';
 import type { RegistrySettings } from '../cli/registry-arguments.ts';
 import type { DescribeRegistry } from '../routes/registries.ts';
 import { demoReference } from '../demo/demo-release.ts';
 import { createStoreRoutes } from '../store/routes.ts';
-import { StoreReader } from '../store/store-reader.ts';
 import type { CredentialSource } from '../upstream/credentials/credential.ts';
-import { DirectReader } from '../upstream/direct-reader.ts';
 import { endpointOf } from '../upstream/endpoint.ts';
 import { openStore } from './embedded-store.ts';
-import { ownCredentials, type ReaderOptions } from './reader.ts';
-import { readByRegistry } from './reader-by-registry.ts';
+import {
+	joinRegistries,
+	remoteHalves,
+	ownCredentials,
+	storeHalves,
+	type RegistryOptions,
+} from './own-registries.ts';
 
 export interface OpenedRegistries {
 	readonly reader: RegistryReader;
+	readonly writer: RegistryWriter;
 	readonly describeRegistry: DescribeRegistry;
 	/** the embedded registry's own protocol, to be mounted on `/v2` */
 	readonly store: Hono;
@@ -43,15 +47,17 @@ function describeBy(
  * @param token with which registry clients may write to the embedded one
  */
 export async function openRegistries(
-	options: ReaderOptions,
+	options: RegistryOptions,
 	token: string,
 ): Promise<OpenedRegistries> {
 	const { registries } = options;
 	const store = await openStore(options.store);
 	const credentials = ownCredentials();
-	const network = new DirectReader({ ...registries, credentials });
+	const network = remoteHalves(registries, credentials);
+	const joined = joinRegistries(network, storeHalves(store));
 	return {
-		reader: readByRegistry(new StoreReader(store), network),
+		reader: joined,
+		writer: joined,
 		describeRegistry: describeBy(registries, credentials),
 		store: createStoreRoutes(store, { token }),
 		demo: demoReference,

@@ -182,10 +182,14 @@ export class Layout {
 		return { digest: facts.digest, mediaType: facts.mediaType, subject: facts.subject };
 	}
 
-	/** Removes a tag and leaves its manifest. @throws StoreError `nameUnknown`, `manifestUnknown` */
-	async deleteTag(tag: string): Promise<void> {
+	/**
+	 * Removes a tag and leaves its manifest.
+	 * @throws StoreError `nameUnknown`, `manifestUnknown`; `precondition` where it is not as expected
+	 */
+	async deleteTag(tag: string, expect?: TagExpectation): Promise<void> {
 		await this.#known();
 		await this.#index.edit((index) => {
+			if (expect !== undefined) this.#checkTag(index, tag, expect);
 			if (!findTag(index, tag)) throw this.#unknown(tag);
 			return withoutTag(index, tag);
 		});

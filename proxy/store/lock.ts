@@ -1,6 +1,6 @@
 /**
- * One writer at a time on one folder, across processes: a file made with O_EXCL.
- * It is held for the few milliseconds of one read-modify-write, so waiting is polling.
+ * One at a time, across processes: a file made with O_EXCL.
+ * Most are held for the few milliseconds of one read-modify-write, so waiting is polling.
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -12,9 +12,16 @@ import { StoreError, isAbsent, systemCode } from './store-error.ts';
 
 const ownerSchema = z.object({ id: z.string(), pid: z.number().int(), host: z.string() });
 
+export type LockOwner = z.infer<typeof ownerSchema>;
+
 export interface LockOptions {
 	/** A lock older than this is taken over whoever holds it; its holder notices before it commits. */
 	readonly staleAfterMs?: number;
+	/**
+	 * It may be held for hours: its age says nothing about a lock that names its owner.
+	 * It is taken over only where that owner is known to be gone.
+	 */
+	readonly isLasting?: boolean;
 	/** How long to wait for the lock before giving up. */
 	readonly patienceMs?: number;
 }
@@ -36,7 +43,7 @@ interface FoundLock {
 	/** identifies this very lock: its content, or its age where it cannot be read */
 	readonly identity: string;
 	readonly ageMs: number;
-	readonly owner: z.infer<typeof ownerSchema> | undefined;
+	readonly owner: LockOwner | undefined;
 }
 
 function parseOwner(text: string): FoundLock['owner'] {
@@ -89,9 +96,18 @@ function isAlive(pid: number): boolean {
 	}
 }
 
-function isStale({ owner, ageMs }: FoundLock, staleAfterMs: number): boolean {
-	if (ageMs > staleAfterMs) return true;
-	return owner !== undefined && owner.host === hostname() && !isAlive(owner.pid);
+function isStale({ owner, ageMs }: FoundLock, { staleAfterMs, isLasting }: LockOptions): boolean {
+	if (owner !== undefined && owner.host === hostname() && !isAlive(owner.pid)) return true;
+	if (owner !== undefined && isLasting) return false;
+	return ageMs > (staleAfterMs ?? defaultStaleAfterMs);
+}
+
+/**
+ * Who holds the lock, as far as that can be read. @throws StoreError `layoutDamaged` where something else has
+ * its name
+ */
+export async function lockOwner(path: string): Promise<LockOwner | undefined> {
+	return (await inspect(path))?.owner;
 }
 
 /**
@@ -132,12 +148,12 @@ async function tryCreate(path: string, content: string): Promise<boolean> {
 }
 
 async function acquire(path: string, content: string, options: LockOptions): Promise<void> {
-	const staleAfterMs = options.staleAfterMs ?? defaultStaleAfterMs;
+	const { staleAfterMs = defaultStaleAfterMs } = options;
 	const givenUpAt = performance.now() + (options.patienceMs ?? defaultPatienceMs);
 	for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
 		if (await tryCreate(path, content)) return;
 		const found = await inspect(path);
-		if (found && isStale(found, staleAfterMs)) await breakLock(path, found, staleAfterMs);
+		if (found && isStale(found, options)) await breakLock(path, found, staleAfterMs);
 		else if (performance.now() > givenUpAt) {
 			throw new StoreError('locked', `Another process holds the lock ${path}.`);
 		}

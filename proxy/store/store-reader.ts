@@ -13,6 +13,7 @@ import {
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import type {
+	BlobRequest,
 	BlobStream,
 	CallOptions,
 	DocumentRequest,
@@ -75,9 +76,9 @@ export class StoreReader implements RegistryReader {
 		return asCompleted(requests, look, { width: readsAtOnce, signal });
 	}
 
-	/** @throws ProblemError `blob-unknown`, `repository-unknown`; while iterating, `digest-mismatch` */
+	/** @throws ProblemError `blob-unknown`, `repository-unknown`, `malformed`; while iterating, `digest-mismatch` */
 	async readBlob(
-		{ reference }: DocumentRequest<DigestReference>,
+		{ reference, sizeBytes: statedBytes }: BlobRequest,
 		{ signal }: CallOptions = {},
 	): Promise<BlobStream> {
 		signal?.throwIfAborted();
@@ -85,6 +86,9 @@ export class StoreReader implements RegistryReader {
 		const { handle, sizeBytes } = await repository.openBlob(reference.digest);
 		// Opened again when it is read: a stream that nobody reads must not keep a file open.
 		await handle.close();
+		if (statedBytes !== undefined && statedBytes !== sizeBytes) {
+			throw otherSize(reference, sizeBytes, statedBytes);
+		}
 		return { sizeBytes, chunks: verifiedChunks(repository, reference, signal) };
 	}
 
@@ -168,6 +172,21 @@ function checkRegistry(registry: string): void {
 		origin: 'proxy',
 		reason: `${registry} is not the embedded registry.`,
 		registry,
+	});
+}
+
+function otherSize(
+	reference: DigestReference,
+	foundBytes: number,
+	statedBytes: number,
+): ProblemError {
+	const name = formatReference(reference);
+	return new ProblemError({
+		code: 'malformed',
+		origin: 'content',
+		reason: `${name} has ${foundBytes} bytes, but ${statedBytes} according to its descriptor.`,
+		registry: storeRegistry,
+		reference: name,
 	});
 }
 

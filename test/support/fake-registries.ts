@@ -1,6 +1,7 @@
 /** Registries in memory, with whatever goes wrong on purpose. The port's fake binding. */
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { digestOf, type Algorithm, type Digest } from '../../shared/oci/digest.ts';
+import { readManifest } from '../../shared/oci/document.ts';
 import type { Descriptor } from '../../shared/oci/manifest.ts';
 import {
 	byDigest,
@@ -15,15 +16,25 @@ import {
 	problemOf,
 	saysAbsent,
 	type Problem,
+	type ProblemCode,
 } from '../../shared/registry/problem.ts';
 import type {
+	BlobCopy,
+	BlobCopyEvent,
+	BlobRequest,
 	BlobStream,
+	BlobUpload,
+	BlobUploadEvent,
 	CallOptions,
 	DocumentRequest,
 	DocumentResult,
+	ManifestPush,
+	ManifestPushResult,
 	PresenceRequest,
 	PresenceResult,
-	RegistryReader,
+	Registries,
+	TagMove,
+	TagMoveResult,
 } from '../../shared/registry/registries.ts';
 import { verifyDocument } from '../../shared/registry/verify.ts';
 
@@ -36,7 +47,15 @@ interface Stored {
 export const hashOf = (algorithm: Algorithm, bytes: Uint8Array): Digest =>
 	digestOf(algorithm, { sha256, sha512 }[algorithm](bytes));
 
-export class FakeRegistries implements RegistryReader {
+/** What is about to be written. */
+export interface FakeWrite {
+	readonly kind: 'blob' | 'manifest' | 'tag';
+	readonly reference: Reference;
+}
+
+type FakeBlobState = 'existed' | 'mounted' | 'copied';
+
+export class FakeRegistries implements Registries {
 	readonly #manifests = new Map<string, Stored>();
 	readonly #blobs = new Map<string, Uint8Array>();
 	readonly #tags = new Map<string, Map<string, Digest>>();
@@ -46,6 +65,12 @@ export class FakeRegistries implements RegistryReader {
 	/** Beside it, the registry whose content named it; `undefined` where the user did. */
 	readonly namedBy: (string | undefined)[] = [];
 	now = 1_000_000;
+	/** What was written, in order: `blob registry/repository@digest`, `tag registry/repository:tag digest`. */
+	readonly written: string[] = [];
+	/** A problem to answer with instead of writing. */
+	failWrites: ((write: FakeWrite) => Problem | undefined) | undefined;
+	/** Holds every write back until it is through. */
+	beforeWrite: ((write: FakeWrite) => Promise<void>) | undefined;
 	/** Holds every document back until it is through. */
 	beforeRead: ((reference: Reference) => Promise<void>) | undefined;
 
@@ -79,6 +104,11 @@ export class FakeRegistries implements RegistryReader {
 		else this.#problems.delete(formatReference(reference));
 	}
 
+	/** What a clean-up does to a manifest; tags that point to it stay. */
+	forget(reference: DigestReference): void {
+		this.#manifests.delete(formatReference(reference));
+	}
+
 	/** Keeps the name, changes the content: what a broken disk does. */
 	corrupt(reference: DigestReference, bytes: Uint8Array): void {
 		const name = formatReference(reference);
@@ -90,6 +120,19 @@ export class FakeRegistries implements RegistryReader {
 	remove(reference: DigestReference): void {
 		this.#manifests.delete(formatReference(reference));
 		this.#blobs.delete(formatReference(reference));
+	}
+
+	/** Where a tag points, for looking from outside. */
+	tagOf(repository: Repository, tag: string): Digest | 'absent' {
+		return this.#tags.get(formatRepository(repository))?.get(tag) ?? 'absent';
+	}
+
+	hasBlob(reference: DigestReference): boolean {
+		return this.#blobs.has(formatReference(byDigest(reference, reference.digest)));
+	}
+
+	hasManifest(reference: DigestReference): boolean {
+		return this.#manifests.has(formatReference(byDigest(reference, reference.digest)));
 	}
 
 	#resolve(reference: Reference): DigestReference | undefined {
@@ -169,12 +212,11 @@ export class FakeRegistries implements RegistryReader {
 		}
 	}
 
-	async readBlob(
-		request: DocumentRequest<DigestReference>,
-		{ signal }: CallOptions = {},
-	): Promise<BlobStream> {
+	async readBlob(request: BlobRequest, { signal }: CallOptions = {}): Promise<BlobStream> {
 		signal?.throwIfAborted();
 		const { bytes } = this.#find(request, 'blob');
+		const { reference, sizeBytes = bytes.length } = request;
+		checkSize(reference, { found: bytes.length, sizeBytes });
 		return { sizeBytes: bytes.length, chunks: verified(request.reference, bytes) };
 	}
 
@@ -206,6 +248,215 @@ export class FakeRegistries implements RegistryReader {
 			if (name.startsWith(`${registry}/`)) yield name.slice(registry.length + 1);
 		}
 	}
+
+	async *copyBlobs(
+		copies: readonly BlobCopy[],
+		{ signal }: CallOptions = {},
+	): AsyncGenerator<BlobCopyEvent> {
+		for (const copy of copies) {
+			await turn(signal);
+			try {
+				const bytes = this.#blobAt(copy);
+				if (bytes && !this.hasBlob(copy.to)) {
+					yield { copy, state: 'copying', bytes: bytes.length };
+					await turn(signal);
+				}
+				yield { copy, state: await this.#copy(copy, signal) };
+			} catch (error) {
+				signal?.throwIfAborted();
+				yield { copy, state: 'failed', problem: problemOf(error) };
+			}
+		}
+	}
+
+	/** The first sound one of the sources. */
+	#blobAt({ to, from }: Pick<BlobCopy, 'to' | 'from'>): Uint8Array | undefined {
+		return from
+			.map((repository) => this.#blobs.get(formatReference(byDigest(repository, to.digest))))
+			.find((bytes) => bytes !== undefined);
+	}
+
+	async #copy(copy: BlobCopy, signal: AbortSignal | undefined): Promise<FakeBlobState> {
+		const { to, from, sizeBytes } = copy;
+		if (this.hasBlob(to)) return 'existed';
+		let failure: unknown = new ProblemError(absent('blob-unknown', to));
+		for (const repository of from) {
+			const reference = byDigest(repository, to.digest);
+			try {
+				const { bytes } = this.#find({ reference }, 'blob');
+				await verifyDocument(reference, { bytes, mediaType: '' }, hashOf);
+				checkSize(to, { found: bytes.length, sizeBytes });
+				await this.#write({ kind: 'blob', reference: to }, signal);
+				this.#keepBlob(to, bytes);
+				return repository.registry === to.registry ? 'mounted' : 'copied';
+			} catch (error) {
+				failure = error;
+			}
+		}
+		throw failure;
+	}
+
+	async *putBlobs(
+		uploads: readonly BlobUpload[],
+		{ signal }: CallOptions = {},
+	): AsyncGenerator<BlobUploadEvent> {
+		for (const upload of uploads) {
+			await turn(signal);
+			try {
+				const isThere = this.hasBlob(upload.to);
+				if (!isThere) await this.#putContent(upload, signal);
+				yield { upload, state: isThere ? 'existed' : 'sent' };
+			} catch (error) {
+				signal?.throwIfAborted();
+				yield { upload, state: 'failed', problem: problemOf(error) };
+			}
+		}
+	}
+
+	async #putContent(
+		{ to, sizeBytes, content }: BlobUpload,
+		signal: AbortSignal | undefined,
+	): Promise<void> {
+		const chunks: number[] = [];
+		for await (const chunk of content()) chunks.push(...chunk);
+		const bytes = Uint8Array.from(chunks);
+		checkSize(to, { found: bytes.length, sizeBytes });
+		await verifyDocument(to, { bytes, mediaType: '' }, hashOf);
+		await this.#write({ kind: 'blob', reference: to }, signal);
+		this.#keepBlob(to, bytes);
+	}
+
+	async *pushManifests(
+		pushes: readonly ManifestPush[],
+		{ signal }: CallOptions = {},
+	): AsyncGenerator<ManifestPushResult> {
+		for (const push of pushes) {
+			await turn(signal);
+			try {
+				const isThere = this.hasManifest(push.to);
+				if (!isThere) await this.#push(push, signal);
+				yield { push, state: isThere ? 'existed' : 'pushed' };
+			} catch (error) {
+				signal?.throwIfAborted();
+				yield { push, state: 'failed', problem: problemOf(error) };
+			}
+		}
+	}
+
+	async #push(push: ManifestPush, signal: AbortSignal | undefined): Promise<void> {
+		const { to, mediaType } = push;
+		const bytes = 'bytes' in push ? push.bytes : this.#manifestAt(push);
+		await verifyDocument(to, { bytes, mediaType }, hashOf);
+		this.#checkParts(to, { mediaType, bytes });
+		await this.#write({ kind: 'manifest', reference: to }, signal);
+		this.putManifest(to, { mediaType, bytes });
+		this.written.push(`manifest ${formatReference(byDigest(to, to.digest))}`);
+	}
+
+	#manifestAt({ to, from }: Pick<BlobCopy, 'to' | 'from'>): Uint8Array {
+		let failure: unknown = new ProblemError(absent('manifest-unknown', to));
+		for (const repository of from) {
+			try {
+				return this.#find({ reference: byDigest(repository, to.digest) }, 'manifest').bytes;
+			} catch (error) {
+				failure = error;
+			}
+		}
+		throw failure;
+	}
+
+	#checkParts(to: DigestReference, { mediaType, bytes }: Stored): void {
+		const content = readManifest({ digest: to.digest, mediaType, bytes });
+		const blobs =
+			content.kind === 'image' ? [content.manifest.config, ...content.manifest.layers] : [];
+		const children = content.kind === 'index' ? content.index.manifests : [];
+		const isMissing =
+			blobs.some(({ digest }) => !this.hasBlob(byDigest(to, digest))) ||
+			children.some(({ digest }) => !this.hasManifest(byDigest(to, digest as Digest)));
+		if (isMissing) throw new ProblemError(absent('parts-missing', to));
+	}
+
+	async *moveTags(
+		moves: readonly TagMove[],
+		{ signal }: CallOptions = {},
+	): AsyncGenerator<TagMoveResult> {
+		signal?.throwIfAborted();
+		const looks = moves.map((move) => this.#lookAt(move));
+		const isHeldBack = looks.some((look) => look && look.state !== 'already-there');
+		for (const [at, move] of moves.entries()) {
+			await turn(signal);
+			yield (
+				looks[at] ?? (isHeldBack ? { move, state: 'held-back' } : await this.#move(move, signal))
+			);
+		}
+	}
+
+	/** What there is to say of a tag that will not be moved. */
+	#lookAt(move: TagMove): TagMoveResult | undefined {
+		const found = this.tagOf(move, move.tag);
+		if (found === move.digest) return { move, state: 'already-there' };
+		if (found !== move.expect) return { move, state: 'conflict', found };
+		if (move.digest === 'absent' || this.hasManifest(byDigest(move, move.digest))) return undefined;
+		const problem = absent('manifest-unknown', byDigest(move, move.digest));
+		return { move, state: 'failed', problem };
+	}
+
+	async #move(move: TagMove, signal: AbortSignal | undefined): Promise<TagMoveResult> {
+		const { registry, repository, tag, digest } = move;
+		const reference = { registry, repository, tag };
+		try {
+			await this.#write({ kind: 'tag', reference }, signal);
+			// Somebody may have been faster.
+			const found = this.tagOf(move, tag);
+			if (found === digest) return { move, state: 'moved' };
+			if (found !== move.expect) return { move, state: 'conflict', found };
+			const tags = this.#tags.get(formatRepository(move)) ?? new Map<string, Digest>();
+			this.#tags.set(formatRepository(move), tags);
+			if (digest === 'absent') tags.delete(tag);
+			else tags.set(tag, digest);
+			this.written.push(`tag ${formatReference(reference)} ${digest}`);
+			return { move, state: 'moved' };
+		} catch (error) {
+			signal?.throwIfAborted();
+			return { move, state: 'failed', problem: problemOf(error) };
+		}
+	}
+
+	async #write(write: FakeWrite, signal: AbortSignal | undefined): Promise<void> {
+		await this.beforeWrite?.(write);
+		signal?.throwIfAborted();
+		const problem = this.failWrites?.(write);
+		if (problem) throw new ProblemError(problem);
+	}
+
+	#keepBlob(to: DigestReference, bytes: Uint8Array): void {
+		this.putBlob(to, bytes, to.digest);
+		this.written.push(`blob ${formatReference(byDigest(to, to.digest))}`);
+	}
+}
+
+async function turn(signal: AbortSignal | undefined): Promise<void> {
+	await Promise.resolve();
+	signal?.throwIfAborted();
+}
+
+function absent(code: ProblemCode, reference: DigestReference): Problem {
+	const { registry } = reference;
+	const name = formatReference(reference);
+	const reason =
+		code === 'parts-missing'
+			? `${registry} misses parts of ${name}.`
+			: `${registry} has no ${name}.`;
+	return { code, origin: 'registry', reason, registry, reference: name };
+}
+
+function checkSize(
+	to: DigestReference,
+	{ found, sizeBytes }: { readonly found: number; readonly sizeBytes: number },
+): void {
+	if (found === sizeBytes) return;
+	const reason = `${formatReference(to)} has ${found} bytes instead of ${sizeBytes}.`;
+	throw new ProblemError({ code: 'malformed', origin: 'content', reason });
 }
 
 async function* verified(

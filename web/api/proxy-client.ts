@@ -40,6 +40,10 @@ async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
 	}
 }
 
+function contentTypeOf(body: BodyInit): string {
+	return body instanceof Blob ? 'application/octet-stream' : 'application/json';
+}
+
 export class ProxyClient {
 	readonly #options: ProxyClientOptions;
 
@@ -56,7 +60,7 @@ export class ProxyClient {
 				...init,
 				headers: {
 					...(token && { [tokenHeader]: token }),
-					...(init.body && { 'content-type': 'application/json' }),
+					...(init.body && { 'content-type': contentTypeOf(init.body) }),
 				},
 				cache: 'no-store',
 				credentials: 'omit',

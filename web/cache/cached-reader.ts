@@ -1,4 +1,7 @@
-/** The port with a memory: what was read by digest is not read again. Tags and listings are always asked for. */
+/**
+ * The port with a memory: what was read by digest is not read again. Tags and listings are always asked for,
+ * so that writing, which changes nothing else, goes through as it is.
+ */
 import type { Digest } from '../../shared/oci/digest.ts';
 import type { Descriptor } from '../../shared/oci/manifest.ts';
 import { mediaTypes } from '../../shared/oci/media-type.ts';
@@ -12,13 +15,21 @@ import {
 } from '../../shared/oci/reference.ts';
 import { limits } from '../../shared/registry/limits.ts';
 import type {
+	BlobCopy,
+	BlobCopyEvent,
 	BlobStream,
+	BlobUpload,
+	BlobUploadEvent,
 	CallOptions,
 	DocumentRequest,
 	DocumentResult,
+	ManifestPush,
+	ManifestPushResult,
 	PresenceRequest,
 	PresenceResult,
-	RegistryReader,
+	Registries,
+	TagMove,
+	TagMoveResult,
 } from '../../shared/registry/registries.ts';
 import type { Database, KeptDocument, Sighting } from './database.ts';
 
@@ -68,11 +79,11 @@ class Batch {
 	}
 }
 
-export class CachedReader implements RegistryReader {
-	readonly #inner: RegistryReader;
+export class CachedReader implements Registries {
+	readonly #inner: Registries;
 	readonly #options: CacheOptions;
 
-	constructor(inner: RegistryReader, options: CacheOptions) {
+	constructor(inner: Registries, options: CacheOptions) {
 		this.#inner = inner;
 		this.#options = options;
 	}
@@ -185,6 +196,25 @@ export class CachedReader implements RegistryReader {
 
 	repositories(registry: string, options?: CallOptions): AsyncIterable<string> {
 		return this.#inner.repositories(registry, options);
+	}
+
+	copyBlobs(copies: readonly BlobCopy[], options?: CallOptions): AsyncIterable<BlobCopyEvent> {
+		return this.#inner.copyBlobs(copies, options);
+	}
+
+	putBlobs(uploads: readonly BlobUpload[], options?: CallOptions): AsyncIterable<BlobUploadEvent> {
+		return this.#inner.putBlobs(uploads, options);
+	}
+
+	pushManifests(
+		pushes: readonly ManifestPush[],
+		options?: CallOptions,
+	): AsyncIterable<ManifestPushResult> {
+		return this.#inner.pushManifests(pushes, options);
+	}
+
+	moveTags(moves: readonly TagMove[], options?: CallOptions): AsyncIterable<TagMoveResult> {
+		return this.#inner.moveTags(moves, options);
 	}
 }
 

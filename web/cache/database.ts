@@ -1,4 +1,4 @@
-/** What the browser keeps of registries: documents by digest for ever, and when each was last seen where. */
+/** What the browser keeps: documents by digest for ever, when each was last seen where, and runs of plans. */
 import { deleteDB, openDB, type DBSchema, type IDBPDatabase } from 'idb';
 import type { Digest } from '../../shared/oci/digest.ts';
 
@@ -17,26 +17,50 @@ export interface Sighting {
 	readonly checkedAt: number;
 }
 
+/** A plan whose run was begun here, and is not known to have come to its end. */
+export interface KeptRun {
+	/** the plan's id */
+	readonly id: Digest;
+	/** what it publishes, for people */
+	readonly title: string;
+	/** the plan as a file */
+	readonly text: string;
+	/** in milliseconds since 1970 */
+	readonly startedAt: number;
+}
+
+export interface KeptReceipt {
+	/** the plan's id */
+	readonly plan: Digest;
+	readonly title: string;
+	/** the receipt as a file */
+	readonly text: string;
+	/** in milliseconds since 1970 */
+	readonly finishedAt: number;
+}
+
 interface Schema extends DBSchema {
 	documents: { key: string; value: KeptDocument; indexes: { usedAt: number } };
 	sightings: { key: string; value: Sighting };
+	runs: { key: string; value: KeptRun };
+	receipts: { key: number; value: KeptReceipt };
 }
 
 const name = 'espalier';
-const version = 1;
+const version = 2;
 const relaxed = { durability: 'relaxed' } as const;
 const dayMs = 24 * 60 * 60 * 1000;
 
-// Where site data is blocked, opening throws before there is a promise: async makes it one.
-async function openDatabase(): Promise<IDBPDatabase<Schema>> {
-	return openDB<Schema>(name, version, {
-		upgrade(database) {
-			database
-				.createObjectStore('documents', { keyPath: 'digest' })
-				.createIndex('usedAt', 'usedAt');
-			database.createObjectStore('sightings', { keyPath: 'reference' });
-		},
-	});
+/** Every version adds to the one before it; what is kept stays. */
+function upgrade(database: IDBPDatabase<Schema>, from: number): void {
+	if (from < 1) {
+		database.createObjectStore('documents', { keyPath: 'digest' }).createIndex('usedAt', 'usedAt');
+		database.createObjectStore('sightings', { keyPath: 'reference' });
+	}
+	if (from < 2) {
+		database.createObjectStore('runs', { keyPath: 'id' });
+		database.createObjectStore('receipts', { keyPath: 'finishedAt' });
+	}
 }
 
 function isQuotaExceeded(error: unknown): boolean {
@@ -51,8 +75,29 @@ export class Database {
 	#opened: Promise<IDBPDatabase<Schema> | undefined> | undefined;
 
 	#open(): Promise<IDBPDatabase<Schema> | undefined> {
-		this.#opened ??= openDatabase().catch(() => undefined);
+		this.#opened ??= this.#connect().catch(() => undefined);
 		return this.#opened;
+	}
+
+	// Where site data is blocked, opening throws before there is a promise: async makes it one.
+	async #connect(): Promise<IDBPDatabase<Schema> | undefined> {
+		const forget = () => (this.#opened = undefined);
+		return new Promise((resolve, reject) => {
+			openDB<Schema>(name, version, {
+				upgrade,
+				// A page of an older version has it open: until that is closed, nothing is kept.
+				blocked: () => resolve(undefined),
+				blocking(_from, _to, { target }) {
+					// A newer page, or one that forgets everything, waits for this one to let go.
+					(target as IDBDatabase).close();
+					forget();
+				},
+				terminated: forget,
+			}).then((database) => {
+				this.#opened = Promise.resolve(database);
+				resolve(database);
+			}, reject);
+		});
 	}
 
 	/** What is kept of these references, in their order: a document only where it was seen in that very repository. */
@@ -118,6 +163,43 @@ export class Database {
 	async count(): Promise<number> {
 		const database = await this.#open();
 		return (await database?.count('documents')) ?? 0;
+	}
+
+	async keepRun(run: KeptRun): Promise<void> {
+		const database = await this.#open();
+		await database?.put('runs', run).catch(() => undefined);
+	}
+
+	async forgetRun(id: Digest): Promise<void> {
+		const database = await this.#open();
+		await database?.delete('runs', id).catch(() => undefined);
+	}
+
+	/** Newest first. */
+	async runs(): Promise<readonly KeptRun[]> {
+		const database = await this.#open();
+		const all = (await database?.getAll('runs').catch(() => undefined)) ?? [];
+		return all.toSorted((a, b) => b.startedAt - a.startedAt);
+	}
+
+	/** Keeps a receipt, and of all of them the newest `most`. */
+	async keepReceipt(receipt: KeptReceipt, most: number): Promise<void> {
+		const database = await this.#open();
+		if (!database) return;
+		try {
+			await database.put('receipts', receipt);
+			const times = await database.getAllKeys('receipts');
+			for (const old of times.slice(0, -most)) await database.delete('receipts', old);
+		} catch {
+			// It can still be downloaded.
+		}
+	}
+
+	/** Newest first. */
+	async receipts(): Promise<readonly KeptReceipt[]> {
+		const database = await this.#open();
+		const all = (await database?.getAll('receipts').catch(() => undefined)) ?? [];
+		return all.toReversed();
 	}
 
 	/** Forgets everything. */

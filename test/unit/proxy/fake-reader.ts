@@ -1,11 +1,11 @@
-/** A reader that answers as a test says, and an app around it. */
+/** A reader and a writer that answer as a test says, and an app around them. */
 import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
 import { createApp, type AppOptions } from '../../../proxy/app.ts';
 import { tokenHeader } from '../../../shared/api/schema.ts';
 import { digestOf, type Digest } from '../../../shared/oci/digest.ts';
 import { ProblemError } from '../../../shared/registry/problem.ts';
-import type { RegistryReader } from '../../../shared/registry/registries.ts';
+import type { RegistryReader, RegistryWriter } from '../../../shared/registry/registries.ts';
 
 export const token = 'T'.repeat(43);
 export const port = 4763;
@@ -35,6 +35,16 @@ export function fakeReader(methods: Partial<RegistryReader> = {}): RegistryReade
 	};
 }
 
+export function fakeWriter(methods: Partial<RegistryWriter> = {}): RegistryWriter {
+	return {
+		copyBlobs: notAsked,
+		putBlobs: notAsked,
+		pushManifests: notAsked,
+		moveTags: notAsked,
+		...methods,
+	};
+}
+
 const fakeStore = new Hono();
 fakeStore.get('*', (c) => (c.req.path === '/v2/' ? c.json({}) : c.notFound()));
 
@@ -44,6 +54,7 @@ export function appOptions(options: Partial<AppOptions> = {}): AppOptions {
 		token,
 		version: '1.2.3',
 		reader: fakeReader(),
+		writer: fakeWriter(),
 		describeRegistry: ({ registry }) =>
 			Promise.resolve({ registry, transport: 'https', credential: { registry, kind: 'none' } }),
 		pages: new Map(),

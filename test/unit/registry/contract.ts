@@ -30,7 +30,7 @@ export interface ReaderUnderTest {
 	stop(): Promise<void>;
 }
 
-interface Image {
+export interface Image {
 	readonly config: Content;
 	readonly layer: Content;
 	readonly manifest: Content;
@@ -47,7 +47,7 @@ async function bytesOf({ chunks }: BlobStream): Promise<Uint8Array> {
 }
 
 /** The code of the problem that a rejected promise carries. */
-async function failureOf(promise: Promise<unknown>): Promise<string> {
+export async function failureOf(promise: Promise<unknown>): Promise<string> {
 	return promise.then(
 		() => 'no failure',
 		(error: unknown) => problemOf(error).code,
@@ -60,7 +60,7 @@ function outcomeOf(result: DocumentResult): string {
 
 let made = 0;
 
-function imageOf(extra: object = {}): Image {
+export function imageOf(extra: object = {}): Image {
 	made += 1;
 	const layer = contentOf(mediaTypes.ociLayerGzip, `layer ${made}`);
 	const config = contentOf(mediaTypes.ociConfig, {
@@ -277,6 +277,16 @@ export function describeRegistryReader(name: string, setUp: () => Promise<Reader
 			});
 			expect(stream.sizeBytes).toBe(700_000);
 			expect(Buffer.compare(await bytesOf(stream), blob.bytes)).toBe(0);
+		});
+
+		it.each([-1, 1])('refuses a blob of another size than stated, by %i', async (difference) => {
+			const repository = anywhere();
+			const blob = contentOf(mediaTypes.octetStream, `blob ${repository.repository}`);
+			await subject.putBlob(repository.repository, blob);
+			const reference = byDigest(repository, blob.digest);
+			const sizeBytes = blob.bytes.length + difference;
+			const read = subject.reader.readBlob({ reference, sizeBytes }).then(bytesOf);
+			expect(await failureOf(read)).toBe('malformed');
 		});
 
 		it('fails before a damaged blob is complete', async () => {

@@ -1,0 +1,48 @@
+/** The runs of this browser: those that are not finished, so that a closed tab loses nothing, and their receipts. */
+import type { Digest } from '../../shared/oci/digest.ts';
+import type { Database, KeptReceipt, KeptRun } from './database.ts';
+
+const mostReceipts = 20;
+
+export interface JournalOptions {
+	readonly database: Database;
+	/** in milliseconds since 1970 */
+	readonly now: () => number;
+	/** False while the user does not want anything kept. */
+	readonly keeps: () => boolean;
+}
+
+export class Journal {
+	readonly #options: JournalOptions;
+
+	constructor(options: JournalOptions) {
+		this.#options = options;
+	}
+
+	/** @param run a plan that is about to be run, as a file */
+	async begin(run: Omit<KeptRun, 'startedAt'>): Promise<void> {
+		const { database, keeps, now } = this.#options;
+		if (keeps()) await database.keepRun({ ...run, startedAt: now() });
+	}
+
+	/** The run came to its end: its receipt takes its place. */
+	async finish(receipt: Omit<KeptReceipt, 'finishedAt'>): Promise<void> {
+		const { database, keeps, now } = this.#options;
+		await database.forgetRun(receipt.plan);
+		if (keeps()) await database.keepReceipt({ ...receipt, finishedAt: now() }, mostReceipts);
+	}
+
+	forget(id: Digest): Promise<void> {
+		return this.#options.database.forgetRun(id);
+	}
+
+	/** Newest first. */
+	unfinished(): Promise<readonly KeptRun[]> {
+		return this.#options.database.runs();
+	}
+
+	/** Newest first. */
+	receipts(): Promise<readonly KeptReceipt[]> {
+		return this.#options.database.receipts();
+	}
+}

@@ -1,11 +1,15 @@
-/** Unpacks gzip from strangers: bounded in size and ratio, and complete or refused. */
+/** Gzip: unpacks that of strangers, bounded in size and ratio, complete or refused; and how ours is made. */
 import { ProblemError, type ProblemCode } from '../registry/problem.ts';
+import { joinBytes } from './join-bytes.ts';
 
 /**
  * Inflating, as a port: zlib in the proxy, DecompressionStream in the page.
  * It throws where its input is no complete gzip stream, and makes small chunks, so that limits are met early.
  */
 export type Inflate = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+
+/** Compressing, as a port: `gzip` of compress.ts, in a worker where there is a page to be kept alive. */
+export type Gzip = (bytes: Uint8Array) => Promise<Uint8Array>;
 
 export interface UnpackLimits {
 	readonly mostBytes: number;
@@ -21,15 +25,15 @@ function refuse(code: ProblemCode, reason: string, cause?: unknown): never {
 }
 
 /**
- * The unpacked bytes of a whole gzip stream.
+ * The unpacked bytes of a whole gzip stream, as they come. What was yielded counts only once it has ended.
  * @throws ProblemError `too-large` beyond the limits, `malformed` where it is no complete gzip stream,
  * and whatever `chunks` throws
  */
-export async function gunzip(
+export async function* gunzipStream(
 	chunks: AsyncIterable<Uint8Array>,
 	inflate: Inflate,
 	limits: UnpackLimits,
-): Promise<Uint8Array> {
+): AsyncGenerator<Uint8Array> {
 	let seenBytes = 0;
 	let madeBytes = 0;
 	let sourceError: Error | undefined;
@@ -44,7 +48,6 @@ export async function gunzip(
 			throw sourceError;
 		}
 	};
-	const parts: Uint8Array[] = [];
 	try {
 		for await (const part of inflate(counted())) {
 			madeBytes += part.length;
@@ -54,7 +57,7 @@ export async function gunzip(
 			if (madeBytes > ratioAppliesFromBytes && madeBytes > seenBytes * limits.mostRatio) {
 				refuse('too-large', `It unpacks to more than ${limits.mostRatio} times its size.`);
 			}
-			parts.push(part);
+			yield part;
 		}
 	} catch (error) {
 		if (sourceError) throw sourceError;
@@ -62,15 +65,18 @@ export async function gunzip(
 		const what = error instanceof Error ? error.message : String(error);
 		refuse('malformed', `It is not a complete gzip stream (${what}).`, error);
 	}
-	return join(parts, madeBytes);
 }
 
-function join(parts: readonly Uint8Array[], length: number): Uint8Array {
-	const all = new Uint8Array(length);
-	let at = 0;
-	for (const part of parts) {
-		all.set(part, at);
-		at += part.length;
-	}
-	return all;
+/**
+ * The unpacked bytes of a whole gzip stream.
+ * @throws ProblemError as `gunzipStream`
+ */
+export async function gunzip(
+	chunks: AsyncIterable<Uint8Array>,
+	inflate: Inflate,
+	limits: UnpackLimits,
+): Promise<Uint8Array> {
+	const parts: Uint8Array[] = [];
+	for await (const part of gunzipStream(chunks, inflate, limits)) parts.push(part);
+	return joinBytes(parts);
 }

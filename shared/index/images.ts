@@ -18,8 +18,8 @@ export interface ListedImage {
 	readonly state: ImageState;
 }
 
-/** BuildKit's attestations carry a platform that is none. */
-function isRunnable(child: Child): boolean {
+/** True for a child that is an image to be run. BuildKit’s attestations carry a platform that is none. */
+export function isRunnable(child: Child): boolean {
 	const isUnknown = child.platform?.os === 'unknown' && child.platform.architecture === 'unknown';
 	return !isUnknown && !isAttestation(child) && isImageManifestType(child.mediaType);
 }

@@ -51,6 +51,11 @@ export const imageManifestSchema = z.looseObject({
 });
 export type ImageManifest = z.infer<typeof imageManifestSchema>;
 
+/** Removed from the specification, still met in registries (image-spec v1.1.0-rc2, artifact.md). */
+export const artifactManifestSchema = z.looseObject({
+	blobs: z.array(descriptorSchema).max(mostChildren).nullish(),
+});
+
 /** The parts of an image config that coverage needs (OCI image-spec, config.md). */
 export const imageConfigSchema = z.looseObject({
 	created: z.string().nullish(),

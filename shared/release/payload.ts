@@ -27,21 +27,36 @@ export interface Payload {
 }
 
 const folder = 'release-manifests/';
-const special = { imageReferences: 'image-references', metadata: 'release-metadata' } as const;
+export const specialFiles = {
+	imageReferences: 'image-references',
+	metadata: 'release-metadata',
+} as const;
+
+/** The name of a payload file, from its path in a layer; undefined for anything outside the folder, and the folder itself. */
+export function payloadFileName(path: string): string | undefined {
+	const relative = path.replace(/^\.?\/+/, '');
+	const name = relative.startsWith(folder) ? relative.slice(folder.length) : '';
+	return name === '' ? undefined : name;
+}
 
 export function isManifestFile(name: string): boolean {
 	return /\.(?:yaml|yml|json)$/.test(name);
+}
+
+export interface UnpackedLayer {
+	readonly archive: Uint8Array;
+	readonly entries: readonly TarEntry[];
 }
 
 /**
  * Unpacks one layer.
  * @throws ProblemError `unsupported` for compressions that releases do not use, `too-large`, `truncated`, `malformed`
  */
-export async function readLayer(
+export async function unpackLayer(
 	mediaType: string,
 	chunks: AsyncIterable<Uint8Array>,
 	inflate: Inflate,
-): Promise<readonly TarEntry[]> {
+): Promise<UnpackedLayer> {
 	if (layerCompression(mediaType) !== 'gzip') {
 		throw new ProblemError({
 			code: 'unsupported',
@@ -53,19 +68,31 @@ export async function readLayer(
 		mostBytes: limits.payloadUnpackedBytes,
 		mostRatio: limits.payloadRatio,
 	});
-	return readTar(archive, limits.payloadEntries);
+	return { archive, entries: await readTar(archive, limits.payloadEntries) };
+}
+
+/**
+ * The entries of one layer.
+ * @throws ProblemError as `unpackLayer`
+ */
+export async function readLayer(
+	mediaType: string,
+	chunks: AsyncIterable<Uint8Array>,
+	inflate: Inflate,
+): Promise<readonly TarEntry[]> {
+	return (await unpackLayer(mediaType, chunks, inflate)).entries;
 }
 
 export function holdsPayload(entries: readonly TarEntry[]): boolean {
-	return entries.some(({ name }) => name === `${folder}${special.imageReferences}`);
+	return entries.some(({ name }) => payloadFileName(name) === specialFiles.imageReferences);
 }
 
 /** Later layers win, file by file, as in an image's file system. */
 function merge(layers: readonly (readonly TarEntry[])[]): ReadonlyMap<string, Uint8Array> {
 	const files = new Map<string, Uint8Array>();
 	for (const { name, type, bytes } of layers.flat()) {
-		const path = name.replace(/^\.?\/+/, '');
-		if (type === 'file' && path.startsWith(folder)) files.set(path.slice(folder.length), bytes);
+		const file = payloadFileName(name);
+		if (type === 'file' && file !== undefined) files.set(file, bytes);
 	}
 	return files;
 }
@@ -88,10 +115,10 @@ function requiredText(files: ReadonlyMap<string, Uint8Array>, name: string): str
  */
 export function parsePayload(layers: readonly (readonly TarEntry[])[]): Payload {
 	const all = merge(layers);
-	const imageReferences = parseImageReferences(requiredText(all, special.imageReferences));
-	const metadata = parseReleaseMetadata(requiredText(all, special.metadata));
+	const imageReferences = parseImageReferences(requiredText(all, specialFiles.imageReferences));
+	const metadata = parseReleaseMetadata(requiredText(all, specialFiles.metadata));
 	const files = [...all]
-		.filter(([name]) => name !== special.imageReferences && name !== special.metadata)
+		.filter(([name]) => name !== specialFiles.imageReferences && name !== specialFiles.metadata)
 		.map(([name, bytes]) => ({ name, bytes }));
 	return {
 		entryCount: layers

@@ -7,7 +7,7 @@ import { byDigest, type Repository } from '../oci/reference.ts';
 import { limits } from '../registry/limits.ts';
 import { ProblemError, problemOf, type Problem } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
-import { holdsPayload, parsePayload, readLayer, type Payload } from './payload.ts';
+import { holdsPayload, parsePayload, unpackLayer, type Payload } from './payload.ts';
 
 /** Where payloads come from, and what unpacks them. */
 export interface PayloadSource {
@@ -15,12 +15,24 @@ export interface PayloadSource {
 	readonly inflate: Inflate;
 }
 
+/** The layer of a release image that holds its payload. */
+export interface PayloadLayer {
+	/** from the lowest layer, 0 */
+	readonly position: number;
+	readonly descriptor: Descriptor;
+	/** unpacked; images whose layers have the same content share it */
+	readonly archive: Uint8Array;
+}
+
 /** The payload of one release image; images with the same layer content share one. */
 export interface ImagePayload {
+	/** of the release image */
+	readonly digest: string;
 	readonly platform: PlatformKey | undefined;
 	/** of the payload layer's unpacked content, as the image's config states it */
 	readonly diffId: string | undefined;
 	readonly payload: Payload | undefined;
+	readonly layer?: PayloadLayer;
 	readonly problem?: Problem;
 }
 
@@ -40,8 +52,7 @@ function refuseLayer({ size }: Descriptor): never {
 
 interface FoundPayload {
 	readonly payload: Payload;
-	/** from the lowest layer, 0 */
-	readonly layer: number;
+	readonly layer: PayloadLayer;
 }
 
 /** From the top: the payload is appended last, but other layers may lie on it. */
@@ -51,13 +62,15 @@ async function findPayload(
 	layers: readonly Descriptor[],
 	options: CallOptions,
 ): Promise<FoundPayload> {
-	for (const [at, layer] of [...layers.entries()].toReversed()) {
-		if (layer.size > limits.payloadBytes) refuseLayer(layer);
-		const reference = byDigest(release, layer.digest);
-		const request = { reference, sizeBytes: layer.size };
+	for (const [position, descriptor] of [...layers.entries()].toReversed()) {
+		if (descriptor.size > limits.payloadBytes) refuseLayer(descriptor);
+		const reference = byDigest(release, descriptor.digest);
+		const request = { reference, sizeBytes: descriptor.size };
 		const { chunks } = await registries.readBlob(request, options);
-		const entries = await readLayer(layer.mediaType, chunks, inflate);
-		if (holdsPayload(entries)) return { payload: parsePayload([entries]), layer: at };
+		const { archive, entries } = await unpackLayer(descriptor.mediaType, chunks, inflate);
+		if (holdsPayload(entries)) {
+			return { payload: parsePayload([entries]), layer: { position, descriptor, archive } };
+		}
 	}
 	throw new ProblemError({
 		code: 'payload-invalid',
@@ -66,24 +79,40 @@ async function findPayload(
 	});
 }
 
+/** The shared content, at the place that it has in this image. */
+function ownLayer(
+	{ diffId, layer }: ImagePayload,
+	diffIds: readonly string[],
+	layers: readonly Descriptor[],
+): PayloadLayer | undefined {
+	const position = diffIds.lastIndexOf(diffId ?? '');
+	const descriptor = layers[position];
+	return layer && descriptor && { ...layer, position, descriptor };
+}
+
 /** Reads an image's payload, unless a layer of it has the content of one that was read already. */
 export async function readImagePayload(
 	source: PayloadSource,
 	{ asked, payloads }: Known,
-	{ platform, state }: ListedImage,
+	{ digest, platform, state }: ListedImage,
 	options: CallOptions,
 ): Promise<ImagePayload> {
-	if (state.kind !== 'read') return { platform, diffId: undefined, payload: undefined };
+	if (state.kind !== 'read') return { digest, platform, diffId: undefined, payload: undefined };
 	const diffIds = state.config?.rootfs?.diff_ids ?? [];
+	const { layers } = state.manifest;
 	const same = payloads.find(
 		({ diffId, payload }) => payload && diffId && diffIds.includes(diffId),
 	);
-	if (same) return { ...same, platform };
+	if (same) {
+		const { diffId, payload } = same;
+		const layer = ownLayer(same, diffIds, layers);
+		return { digest, platform, diffId, payload, ...(layer && { layer }) };
+	}
 	try {
-		const { payload, layer } = await findPayload(source, asked, state.manifest.layers, options);
-		return { platform, diffId: diffIds[layer], payload };
+		const { payload, layer } = await findPayload(source, asked, layers, options);
+		return { digest, platform, diffId: diffIds[layer.position], payload, layer };
 	} catch (error) {
 		options.signal?.throwIfAborted();
-		return { platform, diffId: undefined, payload: undefined, problem: problemOf(error) };
+		return { digest, platform, diffId: undefined, payload: undefined, problem: problemOf(error) };
 	}
 }

@@ -1,6 +1,7 @@
 /** Every route of the page, typed, both ways: `#/view?param=…`. All that a view shows is in here. */
 import * as z from 'zod';
 import { parsePlatform, type PlatformKey } from '../oci/platform.ts';
+import { pruneShape } from './prune-params.ts';
 import { defaultSort, formatSort, parseSort, type Sort } from '../release/order.ts';
 
 /** Columns beside those of the platforms. */
@@ -33,27 +34,29 @@ const sortCodec = z.codec(z.string(), z.custom<Sort>(), {
 });
 
 /** The order of keys is the order in links. An empty parameter is the same as none. */
-const views = {
-	home: { path: '', params: z.object({}) },
-	release: {
-		path: 'release',
-		params: z.object({
-			ref: z.string().min(1),
-			q: z.string().min(1).optional(),
-			cols: columnsCodec.optional(),
-			sort: sortCodec.optional(),
-			component: z.string().min(1).optional(),
-		}),
-	},
-} as const;
+const releaseParams = z.object({
+	ref: z.string().min(1),
+	q: z.string().min(1).optional(),
+	cols: columnsCodec.optional(),
+	sort: sortCodec.optional(),
+	component: z.string().min(1).optional(),
+	...pruneShape,
+});
 
-export type ReleaseParams = z.infer<(typeof views)['release']['params']> & {
+/** A release, and the plan for what was chosen in it, have the same parameters: one leads to the other and back. */
+const releaseViews = ['release', 'plan'] as const;
+type ReleaseViewName = (typeof releaseViews)[number];
+
+export type ReleaseParams = z.infer<typeof releaseParams> & {
 	/** Parameters of a newer page, which this one keeps in its links. */
 	readonly rest?: readonly (readonly [key: string, value: string])[];
 };
 
 export type Route =
-	{ readonly view: 'home' } | { readonly view: 'release'; readonly params: ReleaseParams };
+	| { readonly view: 'home' }
+	/** a plan or receipt that is in this tab only, as it came out of a file */
+	| { readonly view: 'file' }
+	| { readonly view: ReleaseViewName; readonly params: ReleaseParams };
 
 export interface ParsedRoute {
 	readonly route: Route;
@@ -74,15 +77,16 @@ function print(path: string, params: readonly (readonly [string, string])[]): st
 
 /** A route as the fragment of a link. Defaults are left out. */
 export function formatRoute(route: Route): string {
-	if (route.view === 'home') return print(views.home.path, []);
+	if (route.view === 'home') return print('', []);
+	if (route.view === 'file') return print('file', []);
 	const { rest = [], ...params } = route.params;
-	const encoded = z.encode(views.release.params, params);
-	const keys = Object.keys(views.release.params.shape) as (keyof typeof encoded)[];
+	const encoded = z.encode(releaseParams, params);
+	const keys = Object.keys(releaseParams.shape) as (keyof typeof encoded)[];
 	const known = keys.flatMap((key) => {
 		const value = encoded[key];
 		return value === undefined ? [] : [[key, value] as const];
 	});
-	return print(views.release.path, [...known, ...rest]);
+	return print(route.view, [...known, ...rest]);
 }
 
 const missing: ParsedRoute = { route: { view: 'home' }, notices: [] };
@@ -91,22 +95,21 @@ const missing: ParsedRoute = { route: { view: 'home' }, notices: [] };
 export function parseRoute(fragment: string): ParsedRoute {
 	const [path = '', query = ''] = fragment.replace(/^#?\/?/, '').split(/\?(.*)/s);
 	if (path === '') return missing;
-	if (path !== views.release.path) {
+	if (path === 'file') return { route: { view: 'file' }, notices: [] };
+	const view = releaseViews.find((name) => name === path);
+	if (!view) {
 		return { route: { view: 'home' }, notices: [`There is no view “${path}”.`] };
 	}
 	const pairs = [...new URLSearchParams(query)].filter(([, value]) => value !== '');
-	const isKnown = (key: string) => Object.hasOwn(views.release.params.shape, key);
+	const isKnown = (key: string) => Object.hasOwn(releaseParams.shape, key);
 	let given = Object.fromEntries(pairs.filter(([key]) => isKnown(key)));
 	const rest = pairs.filter(([key]) => !isKnown(key));
 	const notices: string[] = [];
 	for (;;) {
-		const result = z.safeDecode(
-			views.release.params,
-			given as z.input<typeof views.release.params>,
-		);
+		const result = z.safeDecode(releaseParams, given as z.input<typeof releaseParams>);
 		if (result.success) {
 			const params = { ...result.data, ...(rest.length > 0 && { rest }) };
-			return { route: { view: 'release', params }, notices };
+			return { route: { view, params }, notices };
 		}
 		const [key] = result.error.issues[0]?.path ?? [];
 		if (typeof key !== 'string' || key === 'ref' || !(key in given)) {

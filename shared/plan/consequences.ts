@@ -1,0 +1,69 @@
+/** What publishing a pruned release breaks, and what it leaves intact, in sentences. */
+import type { PruneSubject } from './subject.ts';
+
+export interface Consequences {
+	readonly broken: readonly string[];
+	readonly intact: readonly string[];
+	/** what else should be known */
+	readonly notes: readonly string[];
+}
+
+function plural(count: number, one: string, many = `${one}s`): string {
+	return `${count} ${count === 1 ? one : many}`;
+}
+
+function brokenByNewRelease({ source }: PruneSubject): readonly string[] {
+	return [
+		`The release signature: it is for ${source.digest}. Clusters install the new release, but refuse to update to it without --force.`,
+		'The update graph: update services know the published digest only, so the new release is recommended to nobody.',
+		'Policies that want a signature on release images (ClusterImagePolicy) reject the new one until you sign it.',
+	];
+}
+
+function brokenSignatures({ components }: PruneSubject): readonly string[] {
+	const changed = components.filter(({ removed }) => removed.length > 0).length;
+	if (changed === 0) return [];
+	return [
+		`Signatures and referrers of ${plural(changed, 'component index', 'component indexes')} that changed: they are attached to the old digests.`,
+	];
+}
+
+function brokenAttestations({ components, release }: PruneSubject): readonly string[] {
+	const gone = [...components.flatMap(({ removed }) => removed), ...release.removed].filter(
+		({ why }) => why === 'attestation',
+	).length;
+	if (gone === 0) return [];
+	return [`${plural(gone, 'attestation')} of images that are dropped or rebuilt: left out.`];
+}
+
+function oldVersion({ mentions, version }: PruneSubject): readonly string[] {
+	const left = mentions.filter(({ rewritten }) => !rewritten);
+	if (version.from === version.to || left.length === 0) return [];
+	const files = new Set(left.map(({ file }) => file)).size;
+	return [
+		`${plural(left.length, 'place')} in ${plural(files, 'payload file')} still say ${version.from}: cluster operators report that version, and the cluster may wait for them.`,
+	];
+}
+
+export function consequencesOf(subject: PruneSubject): Consequences {
+	const { source, release, components } = subject;
+	const isNew = release.digest !== source.digest;
+	return {
+		broken: [
+			...(isNew ? brokenByNewRelease(subject) : []),
+			...brokenSignatures(subject),
+			...brokenAttestations(subject),
+			...oldVersion(subject),
+		],
+		intact: [
+			...(components.length > 0
+				? ['Signatures of component images: every child keeps its bytes and its digest.']
+				: []),
+			...(isNew ? [] : ['The release: not a byte of it changes.']),
+			...(subject.untouched > 0
+				? [`${plural(subject.untouched, 'component')} stay where and as they are.`]
+				: []),
+		],
+		notes: subject.notes,
+	};
+}

@@ -1,0 +1,174 @@
+/** The plan of a pruned release: changed component indexes, the rebuilt release, and their tags. */
+import type { Gzip, Inflate } from '../archive/gzip.ts';
+import type { RemovedChild } from '../index/prune.ts';
+import { formatReference, formatRepository } from '../oci/reference.ts';
+import type { HashBytes } from '../registry/hashing.ts';
+import { ProblemError } from '../registry/problem.ts';
+import type { CallOptions, RegistryReader } from '../registry/registries.ts';
+import { tagFor } from '../release/component-tag.ts';
+import {
+	findPayloadLayers,
+	refuseSpreadPayload,
+	type PayloadLayers,
+} from '../release/payload-layers.ts';
+import { pruneRelease, type PruneChoices, type PrunedRelease } from '../release/prune-release.ts';
+import type { ReleaseReading } from '../release/read-release.ts';
+import { makePlan, type PublishedRoot, type PublishedTag } from './make-plan.ts';
+import type { Plan } from './plan.ts';
+import type { PruneSubject } from './subject.ts';
+
+export interface PruneTools {
+	readonly registries: RegistryReader;
+	readonly hash: HashBytes;
+	readonly gzip: Gzip;
+	readonly inflate: Inflate;
+}
+
+function removedOf(removed: readonly RemovedChild[]): PruneSubject['release']['removed'] {
+	return removed.map(({ digest, platform, why }) => ({
+		digest,
+		...(platform !== undefined && { platform }),
+		why,
+	}));
+}
+
+function choicesOf(choices: PruneChoices): PruneSubject['choices'] {
+	const { selection, repository, release, version } = choices;
+	const { preset } = selection;
+	return {
+		preset: preset.kind,
+		keep: preset.kind === 'platforms' ? [...preset.keep] : [],
+		components: [...selection.components],
+		exclude: [...selection.exclude],
+		toggled: selection.toggled.map(({ component, platform }) => ({ component, platform })),
+		repository: formatRepository(repository),
+		release: formatReference(release),
+		tagTemplate: choices.tagTemplate,
+		selfContained: choices.selfContained,
+		...(version !== undefined && { version }),
+		rewriteVersion: choices.rewriteVersion,
+	};
+}
+
+/** The components that are written: their index changes, or they come along. */
+function published({ components }: PrunedRelease, { selfContained }: PruneChoices) {
+	return components.filter(({ changed }) => changed || selfContained);
+}
+
+function subjectOf(
+	reading: ReleaseReading,
+	choices: PruneChoices,
+	pruned: PrunedRelease,
+): PruneSubject {
+	const written = published(pruned, choices);
+	const { root, removed, version, files, mentions, notes } = pruned;
+	return {
+		kind: 'prune-release',
+		source: {
+			reference: formatReference(reading.asked),
+			digest: reading.root?.digest ?? root.digest,
+		},
+		choices: choicesOf(choices),
+		version,
+		release: { digest: root.digest, removed: removedOf(removed) },
+		components: written.map(({ name, pullspec, to, ...component }) => ({
+			name,
+			from: pullspec.from,
+			to: formatReference(to),
+			removed: removedOf(component.removed),
+		})),
+		untouched: pruned.components.length - written.length,
+		files: [...files],
+		mentions: [...mentions],
+		notes: [...notes],
+	};
+}
+
+function rootsOf(
+	reading: ReleaseReading,
+	choices: PruneChoices,
+	pruned: PrunedRelease,
+): readonly PublishedRoot[] {
+	const { release } = choices;
+	return [
+		...published(pruned, choices).map(({ from, to }) => ({ digest: to.digest, to, from })),
+		{ digest: pruned.root.digest, to: release, from: reading.asked },
+	];
+}
+
+/** @throws ProblemError `plan-impossible` where one tag would have to point to two things */
+function tagsOf(choices: PruneChoices, pruned: PrunedRelease): readonly PublishedTag[] {
+	const { tagTemplate, release } = choices;
+	const tags = new Map<string, PublishedTag>();
+	const add = (tag: PublishedTag, what: string) => {
+		const { registry, repository } = tag;
+		const name = formatReference({ registry, repository, tag: tag.tag });
+		const other = tags.get(name);
+		if (other && other.digest !== tag.digest) {
+			throw new ProblemError({
+				code: 'plan-impossible',
+				origin: 'content',
+				reason: `${name} would have to point to ${other.digest} and, for ${what}, to ${tag.digest}: give the tags a template with {component} in it.`,
+			});
+		}
+		tags.set(name, tag);
+	};
+	if (tagTemplate !== '') {
+		for (const { name, to } of published(pruned, choices)) {
+			const tag = tagFor(tagTemplate, { version: pruned.version.to, component: name });
+			add({ ...to, tag }, name);
+		}
+	}
+	add({ ...release, digest: pruned.root.digest }, 'the release');
+	return [...tags.values()];
+}
+
+/** What was not looked into, lest it be taken for empty. */
+function unseenLayers(images: readonly PayloadLayers[]): readonly string[] {
+	const unseen = new Set(
+		images.flatMap((image) => image.unseen.map(({ descriptor: { digest } }) => digest)),
+	);
+	if (unseen.size === 0) return [];
+	const layers = unseen.size === 1 ? '1 layer' : `${unseen.size} layers`;
+	return [`${layers} of the release images were not searched for payload files: too large.`];
+}
+
+/** A rebuilt payload is whole only where no other layer adds to it. @throws ProblemError `plan-impossible` */
+async function searchOtherLayers(
+	tools: PruneTools,
+	reading: ReleaseReading,
+	pruned: PrunedRelease,
+	options: CallOptions,
+): Promise<readonly string[]> {
+	if (pruned.blobs.length === 0) return [];
+	const kept = new Set<string>(pruned.images.map(({ from }) => from));
+	const images = reading.images.filter(({ digest }) => kept.has(digest));
+	const found = await findPayloadLayers(tools, reading.asked, images, options);
+	refuseSpreadPayload(found);
+	return unseenLayers(found);
+}
+
+/**
+ * Decides what publishing a pruned release takes. The same release and choices give the same plan, byte for
+ * byte, wherever it is made.
+ * @throws ProblemError `plan-impossible` with everything that stands against it, or of what could not be read
+ */
+export async function planPrune(
+	tools: PruneTools,
+	reading: ReleaseReading,
+	choices: PruneChoices,
+	options: CallOptions = {},
+): Promise<Plan> {
+	const { registries, hash } = tools;
+	const pruned = await pruneRelease(reading, choices, tools);
+	const unseen = await searchOtherLayers(tools, reading, pruned, options);
+	const subject = subjectOf(reading, choices, pruned);
+	const publication = {
+		subject: { ...subject, notes: [...subject.notes, ...unseen] },
+		roots: rootsOf(reading, choices, pruned),
+		manifests: [...pruned.components.flatMap(({ made }) => made), ...pruned.made],
+		blobs: pruned.blobs,
+		tags: tagsOf(choices, pruned),
+	};
+	return makePlan({ registries, hash, documents: reading.documents }, publication, options);
+}

@@ -1,0 +1,76 @@
+/** What a plan is about, as plain JSON: what was chosen, and what becomes of whom. */
+import * as z from 'zod';
+import { digestSchema } from '../oci/digest.ts';
+
+const removedSchema = z.strictObject({
+	digest: z.string(),
+	platform: z.string().optional(),
+	why: z.enum(['dropped', 'attestation', 'dangling']),
+});
+
+export const pruneChoicesSchema = z.strictObject({
+	preset: z.enum(['none', 'placeholders', 'platforms']),
+	keep: z.array(z.string()),
+	components: z.array(z.string()),
+	exclude: z.array(z.string()),
+	toggled: z.array(z.strictObject({ component: z.string(), platform: z.string() })),
+	repository: z.string(),
+	release: z.string(),
+	tagTemplate: z.string(),
+	selfContained: z.boolean(),
+	version: z.string().optional(),
+	rewriteVersion: z.boolean(),
+});
+
+/** A release whose indexes lose children; see `release/prune-release.ts`. */
+export const pruneSubjectSchema = z.strictObject({
+	kind: z.literal('prune-release'),
+	/** the release as it was asked for, and what that was */
+	source: z.strictObject({ reference: z.string(), digest: digestSchema }),
+	choices: pruneChoicesSchema,
+	version: z.strictObject({ from: z.string(), to: z.string() }),
+	release: z.strictObject({
+		digest: digestSchema,
+		removed: z.array(removedSchema),
+	}),
+	/** Those whose index or place changes, in the payload's order; `from` and `to` are pullspecs. */
+	components: z.array(
+		z.strictObject({
+			name: z.string(),
+			from: z.string(),
+			to: z.string(),
+			removed: z.array(removedSchema),
+		}),
+	),
+	/** how many components stay as and where they are */
+	untouched: z.number().int().nonnegative(),
+	/** payload files with replaced pullspecs, and how many in each */
+	files: z.array(z.strictObject({ name: z.string(), replacements: z.number().int() })),
+	/** where payload files say the old version, beyond the three places that are always changed */
+	mentions: z.array(
+		z.strictObject({
+			file: z.string(),
+			line: z.number().int(),
+			text: z.string(),
+			rewritten: z.boolean(),
+		}),
+	),
+	notes: z.array(z.string()),
+});
+export type PruneSubject = z.infer<typeof pruneSubjectSchema>;
+
+/** Tags back to where they were before a run. */
+export const undoSubjectSchema = z.strictObject({
+	kind: z.literal('undo'),
+	/** the plan whose run is undone */
+	plan: digestSchema,
+	/** when that run ended, as its receipt says */
+	finishedAt: z.string(),
+});
+export type UndoSubject = z.infer<typeof undoSubjectSchema>;
+
+export const planSubjectSchema = z.discriminatedUnion('kind', [
+	pruneSubjectSchema,
+	undoSubjectSchema,
+]);
+export type PlanSubject = z.infer<typeof planSubjectSchema>;

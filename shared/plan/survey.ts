@@ -1,0 +1,67 @@
+/** What of a plan is at its targets already: asked of what is on top first, as what lists others vouches for them. */
+import { byDigest, formatReference } from '../oci/reference.ts';
+import { ProblemError } from '../registry/problem.ts';
+import type { CallOptions, RegistryReader } from '../registry/registries.ts';
+import { contentAt, repositoryAt, stepsOf, type ManifestStep, type Plan } from './plan.ts';
+
+/** The steps whose manifests nothing else in the plan lists. */
+function rootsOf(steps: readonly ManifestStep[]): readonly ManifestStep[] {
+	const listed = new Set(
+		steps.flatMap(({ to, needs }) => needs.map((content) => `${to} ${content}`)),
+	);
+	return steps.filter(({ to, content }) => !listed.has(`${to} ${content}`));
+}
+
+async function ask(
+	plan: Plan,
+	registries: RegistryReader,
+	steps: readonly ManifestStep[],
+	options: CallOptions,
+): Promise<readonly ManifestStep[]> {
+	const byName = new Map<string, ManifestStep>();
+	for (const step of steps) {
+		const { digest } = contentAt(plan, step.content);
+		byName.set(formatReference(byDigest(repositoryAt(plan, step.to), digest)), step);
+	}
+	const requests = [...byName.values()].map((step) => ({
+		kind: 'manifest' as const,
+		reference: byDigest(repositoryAt(plan, step.to), contentAt(plan, step.content).digest),
+	}));
+	const present: ManifestStep[] = [];
+	for await (const result of registries.exists(requests, { ...options, fresh: true })) {
+		if (!result.ok) throw new ProblemError(result.problem);
+		const step = byName.get(formatReference(result.request.reference));
+		if (result.present && step) present.push(step);
+	}
+	return present;
+}
+
+/**
+ * The manifests that are at their targets, level by level: below one that is there, nothing more is asked.
+ * @throws ProblemError where a registry does not say
+ */
+export async function presentManifests(
+	plan: Plan,
+	registries: RegistryReader,
+	options: CallOptions = {},
+): Promise<ReadonlySet<ManifestStep>> {
+	const steps = stepsOf(plan, 'manifest');
+	const byPlace = new Map(steps.map((step) => [`${step.to} ${step.content}`, step]));
+	const below = (step: ManifestStep): readonly ManifestStep[] =>
+		step.needs.flatMap((content) => byPlace.get(`${step.to} ${content}`) ?? []);
+	const present = new Set<ManifestStep>();
+	const asked = new Set<ManifestStep>();
+	const settle = (step: ManifestStep): void => {
+		if (present.has(step)) return;
+		present.add(step);
+		for (const child of below(step)) settle(child);
+	};
+	let level = rootsOf(steps);
+	while (level.length > 0) {
+		for (const step of level) asked.add(step);
+		for (const step of await ask(plan, registries, level, options)) settle(step);
+		const next = level.filter((step) => !present.has(step)).flatMap(below);
+		level = [...new Set(next)].filter((step) => !asked.has(step) && !present.has(step));
+	}
+	return present;
+}

@@ -3,6 +3,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chooseCommand, readOpenArguments, readServeArguments } from './cli/arguments.ts';
+import { takeSignals } from './cli/interruption.ts';
 import type { ServeContext } from './cli/serve.ts';
 import { usage, UsageError, usageHint } from './cli/usage.ts';
 
@@ -12,16 +13,9 @@ function pagesFolder(): string {
 	return import.meta.url.endsWith('.ts') ? join(here, '../dist/web') : join(here, '../web');
 }
 
-/** The first signal asks the server to finish; a second one ends it where it is. */
 function serveContext(): ServeContext {
-	const stop = new AbortController();
-	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-		process.once(signal, () => {
-			stop.abort();
-		});
-	}
 	const { stdout, stderr } = process;
-	return { stdout, stderr, pagesFolder: pagesFolder(), until: stop.signal };
+	return { stdout, stderr, pagesFolder: pagesFolder(), until: takeSignals().until };
 }
 
 async function run(argv: readonly string[]): Promise<number> {
@@ -38,6 +32,19 @@ async function run(argv: readonly string[]): Promise<number> {
 		case 'audit': {
 			const { audit } = await import('./cli/audit.ts');
 			return audit([...command.rest], process);
+		}
+		case 'plan': {
+			const { plan } = await import('./cli/plan.ts');
+			return plan(command.rest, process);
+		}
+		case 'run': {
+			const { runCommand } = await import('./cli/run.ts');
+			const { stdout, stderr } = process;
+			return runCommand(command.rest, { stdout, stderr, interruption: takeSignals() });
+		}
+		case 'undo': {
+			const { undoCommand } = await import('./cli/undo.ts');
+			return undoCommand(command.rest, process);
 		}
 		case 'serve': {
 			const { serve } = await import('./cli/serve.ts');

@@ -7,9 +7,13 @@ import {
 } from './registry-arguments.ts';
 import { UsageError } from './usage.ts';
 
+/** Those that explain themselves; `serve` and `open` are in the general help. */
+const commandsWithHelp = ['audit', 'plan', 'run', 'undo'] as const;
+const commands = ['serve', 'open', ...commandsWithHelp] as const;
+
 export type Command =
 	| { readonly name: 'help' | 'version' }
-	| { readonly name: 'serve' | 'open' | 'audit'; readonly rest: readonly string[] };
+	| { readonly name: (typeof commands)[number]; readonly rest: readonly string[] };
 
 export interface ServeArguments {
 	/** absent where the default will do */
@@ -29,10 +33,12 @@ export function chooseCommand(argv: readonly string[]): Command {
 	const [first, ...rest] = argv;
 	if (first === undefined) return { name: 'serve', rest };
 	if (first === 'help' || argv.includes('--help') || argv.includes('-h')) {
-		return first === 'audit' ? { name: 'audit', rest } : { name: 'help' };
+		const name = commandsWithHelp.find((command) => command === first);
+		return name ? { name, rest } : { name: 'help' };
 	}
 	if (first === '--version' || first === '-v') return { name: 'version' };
-	if (first === 'serve' || first === 'open' || first === 'audit') return { name: first, rest };
+	const name = commands.find((command) => command === first);
+	if (name) return { name, rest };
 	if (first.startsWith('-')) return { name: 'serve', rest: argv };
 	throw new UsageError(`There is no command “${first}”.`);
 }

@@ -1,38 +1,29 @@
 /** `espalier audit`: coverage in a terminal, from the same code as the page. */
-import { parseArgs } from 'node:util';
 import { depths, type Depth } from '../../shared/index/walk.ts';
-import { parsePlatform, type PlatformKey } from '../../shared/oci/platform.ts';
-import { parseReference, type Reference } from '../../shared/oci/reference.ts';
-import type { Problem } from '../../shared/registry/problem.ts';
+import type { PlatformKey } from '../../shared/oci/platform.ts';
+import type { Reference } from '../../shared/oci/reference.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import { assessCoverage } from '../../shared/release/coverage.ts';
 import { verdict } from '../../shared/release/verdict.ts';
-import {
-	isRelease,
-	readWholeRelease,
-	startReading,
-	type ReleaseReading,
-} from '../../shared/release/read-release.ts';
+import { readWholeRelease, startReading } from '../../shared/release/read-release.ts';
 import { coverageReport, type CoverageReport } from '../../shared/report/coverage-report.ts';
 import { coverageCsv } from '../../shared/report/csv.ts';
-import { explain } from '../../shared/report/explain.ts';
 import { exitCodes, gate } from '../../shared/report/gate.ts';
 import { coverageMarkdown } from '../../shared/report/markdown.ts';
 import { printable } from '../../shared/report/printable.ts';
 import { coverageText } from '../../shared/report/text.ts';
 import { inflate } from '../server/inflate.ts';
 import { openReader } from '../server/reader.ts';
+import { parseFlags } from './arguments.ts';
+import { failureText, problemOfReading } from './failure.ts';
+import type { Output } from './output.ts';
+import { readPlatforms, readReference } from './release-arguments.ts';
 import {
 	readRegistrySettings,
 	registryFlags,
 	type RegistrySettings,
 } from './registry-arguments.ts';
 import { auditUsage, UsageError } from './usage.ts';
-
-interface Output {
-	readonly stdout: { write(text: string): unknown };
-	readonly stderr: { write(text: string): unknown };
-}
 
 type Format = 'text' | 'json' | 'csv' | 'markdown';
 
@@ -56,26 +47,6 @@ const flags = {
 	help: { type: 'boolean', short: 'h' },
 } as const;
 
-function parseFlags(args: readonly string[]) {
-	try {
-		return parseArgs({ args: [...args], options: flags, allowPositionals: true });
-	} catch (error) {
-		throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-	}
-}
-
-function readPlatforms(texts: readonly string[]): readonly PlatformKey[] {
-	return texts
-		.flatMap((text) => text.split(','))
-		.map((text) => {
-			const platform = parsePlatform(text);
-			if (!platform) {
-				throw new UsageError(`“${text}” after --require is not a platform, such as linux/arm64.`);
-			}
-			return platform;
-		});
-}
-
 function readDepth(text: string): Depth {
 	const depth = depths.find((candidate) => candidate === text);
 	if (!depth) throw new UsageError(`“${text}” after --check is not one of ${depths.join(', ')}.`);
@@ -84,15 +55,13 @@ function readDepth(text: string): Depth {
 
 /** Undefined where only help was asked for. @throws UsageError */
 export function readAuditArguments(args: readonly string[]): AuditArguments | undefined {
-	const { values, positionals } = parseFlags(args);
+	const { values, positionals } = parseFlags({
+		args: [...args],
+		options: flags,
+		allowPositionals: true,
+	});
 	if (values.help) return undefined;
-	const [text, ...more] = positionals;
-	if (text === undefined) throw new UsageError('Which release? Give its reference.');
-	if (more.length > 0) {
-		throw new UsageError(`One reference at a time; “${more.join(' ')}” is too much.`);
-	}
-	const parsed = parseReference(text);
-	if (!parsed.ok) throw new UsageError(parsed.reason);
+	const reference = readReference(positionals);
 	const formats = (['json', 'csv', 'markdown'] as const).filter((format) => values[format]);
 	if (formats.length > 1) {
 		throw new UsageError(
@@ -100,9 +69,9 @@ export function readAuditArguments(args: readonly string[]): AuditArguments | un
 		);
 	}
 	return {
-		reference: parsed.reference,
+		reference,
 		format: formats[0] ?? 'text',
-		required: readPlatforms(values.require ?? []),
+		required: readPlatforms('require', values.require ?? []),
 		depth: readDepth(values.check ?? 'configs'),
 		store: values.store,
 		registries: readRegistrySettings(values),
@@ -122,24 +91,6 @@ function print(report: CoverageReport, format: Format, sentence: string): string
 	}
 }
 
-function failureText(problem: Problem): string {
-	const { title, why, remedies } = explain(problem);
-	return [`${title}. ${why}`, ...remedies.map((remedy) => `  - ${remedy}`)]
-		.map((line) => `${printable(line)}\n`)
-		.join('');
-}
-
-function notARelease(reading: ReleaseReading): Problem {
-	const { root, images } = reading;
-	const platforms = images.flatMap(({ platform }) => platform ?? []);
-	const what = platforms.length > 0 ? `images for ${platforms.join(', ')}` : 'no images';
-	return {
-		code: 'not-a-release',
-		origin: 'content',
-		reason: `It is ${root?.mediaType ?? 'something unreadable'} with ${what}, and none of them has the label of a release.`,
-	};
-}
-
 /**
  * Reads a release to the end and prints its coverage.
  * @returns the exit code: 0, or what `gate` says of the required platforms, or 1 where there is no report
@@ -153,8 +104,7 @@ export async function auditRelease(
 	await readWholeRelease({ registries: reader, inflate }, reading);
 	const report = coverageReport(reading);
 	if (!report) {
-		const problem = reading.problem ?? (isRelease(reading) ? undefined : notARelease(reading));
-		output.stderr.write(problem ? failureText(problem) : 'Nothing could be read.\n');
+		output.stderr.write(failureText(problemOfReading(reading)));
 		return exitCodes.error;
 	}
 	const coverage = assessCoverage(reading);

@@ -72,3 +72,10 @@ export function readRegistrySettings(values: RegistryFlagValues): RegistrySettin
 		}),
 	};
 }
+
+/** The flags again as they were given, for a further command on the same registries. */
+export function writeRegistryFlags(values: RegistryFlagValues): readonly string[] {
+	return (['plain-http', 'ca', 'trust-realm'] as const).flatMap((flag) =>
+		(values[flag] ?? []).flatMap((value) => [`--${flag}`, value]),
+	);
+}

@@ -4,11 +4,11 @@ import type { CoverageReport } from './coverage-report.ts';
 import { printable } from './printable.ts';
 
 /** Text from payloads inside a Markdown table: no cell ends early, nothing becomes markup. */
-function escape(text: string): string {
+export function escape(text: string): string {
 	return printable(text.replace(/\s+/g, ' ')).replace(/[\\`*_[\]<>|~]/g, '\\$&');
 }
 
-function row(cells: readonly string[]): string {
+export function row(cells: readonly string[]): string {
 	return `| ${cells.join(' | ')} |`;
 }
 

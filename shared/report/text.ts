@@ -4,7 +4,8 @@ import type { CoverageReport } from './coverage-report.ts';
 import { printable } from './printable.ts';
 import { formatDay } from './units.ts';
 
-function table(rows: readonly (readonly string[])[]): string[] {
+/** Rows as columns of equal width; the first row says how many there are. */
+export function table(rows: readonly (readonly string[])[]): string[] {
 	const widths =
 		rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
 	return rows.map((row) =>

@@ -34,3 +34,8 @@ export function formatDuration(ms: number): string {
 	const minutes = Math.ceil(ms / minuteMs);
 	return minutes < 120 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
 }
+
+/** A number with its noun: `1 tag`, `3 tags`. */
+export function formatCount(count: number, one: string, many = `${one}s`): string {
+	return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,177 @@
+/** `espalier plan prune`: decides what publishing a pruned release takes, and writes nothing but the plan. */
+import { gzip } from '../../shared/archive/compress.ts';
+import { formatReference } from '../../shared/oci/reference.ts';
+import { estimate, type Estimate } from '../../shared/plan/estimate.ts';
+import { printPlan } from '../../shared/plan/plan-file.ts';
+import { planPrune } from '../../shared/plan/plan-prune.ts';
+import type { Plan } from '../../shared/plan/plan.ts';
+import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
+import type { RegistryReader } from '../../shared/registry/registries.ts';
+import { assessCoverage, type Coverage } from '../../shared/release/coverage.ts';
+import { matchesGlob } from '../../shared/release/filter.ts';
+import type { PruneChoices } from '../../shared/release/prune-release.ts';
+import { selectCells, type PruneSelection } from '../../shared/release/prune-selection.ts';
+import {
+	readWholeRelease,
+	startReading,
+	type ReleaseReading,
+} from '../../shared/release/read-release.ts';
+import { planMarkdown } from '../../shared/report/plan-markdown.ts';
+import { planText } from '../../shared/report/plan-text.ts';
+import { printable } from '../../shared/report/printable.ts';
+import { inflate } from '../server/inflate.ts';
+import { openOwnRegistries } from '../server/own-registries.ts';
+import { hashBytes } from '../upstream/hash-bytes.ts';
+import { failureText, problemOfReading } from './failure.ts';
+import { checkWritable, writeTextFile } from './files.ts';
+import type { Output } from './output.ts';
+import {
+	readPlanPruneArguments,
+	type NamedCell,
+	type PlanPruneArguments,
+} from './plan-prune-arguments.ts';
+import { commandLine } from './shell-words.ts';
+import { planPruneUsage } from './usage.ts';
+
+function refuseDrop({ component, platform }: NamedCell, reason: string): ProblemError {
+	return new ProblemError({
+		code: 'plan-impossible',
+		origin: 'content',
+		reason: `--drop ${component}@${platform}: ${reason}`,
+	});
+}
+
+/** @throws ProblemError where there is no such cell to be dropped */
+function checkDrop(coverage: Coverage, { exclude }: PruneSelection, drop: NamedCell): void {
+	const { component, platform } = drop;
+	const row = coverage.components.find((candidate) => candidate.component.name === component);
+	if (!row) throw refuseDrop(drop, `the release has no component “${component}”.`);
+	const cell = row.cells.find((candidate) => candidate.platform === platform);
+	if (cell?.digest === undefined) throw refuseDrop(drop, `it does not list ${platform}.`);
+	if (exclude.some((glob) => matchesGlob(glob, component))) {
+		throw refuseDrop(drop, 'it is among those that --exclude leaves alone.');
+	}
+}
+
+/** Toggles switch a cell against the preset; what is to be dropped is toggled where nothing else drops it. */
+function withDrops(
+	coverage: Coverage,
+	choices: PruneChoices,
+	drops: readonly NamedCell[],
+): PruneChoices {
+	if (drops.length === 0) return choices;
+	const { selection } = choices;
+	const { dropped } = selectCells(coverage, selection);
+	const isSame = (one: NamedCell) => (other: NamedCell) =>
+		one.component === other.component && one.platform === other.platform;
+	let { toggled } = selection;
+	for (const drop of drops) {
+		checkDrop(coverage, selection, drop);
+		if (dropped.get(drop.component)?.has(drop.platform)) continue;
+		// Toggled already and yet not dropped: it was switched off against the preset, by both flags at once.
+		if (selection.toggled.some(isSame(drop))) {
+			throw refuseDrop(drop, '--toggle says that it stays.');
+		}
+		if (!toggled.some(isSame(drop))) toggled = [...toggled, drop];
+	}
+	return { ...choices, selection: { ...selection, toggled } };
+}
+
+/** @throws ProblemError where it cannot be read to the payload */
+async function readToEnd(
+	registries: RegistryReader,
+	{ reference }: PlanPruneArguments,
+): Promise<ReleaseReading> {
+	const reading = startReading(reference, 'configs');
+	await readWholeRelease({ registries, inflate }, reading);
+	if (!reading.payload) throw new ProblemError(problemOfReading(reading));
+	return reading;
+}
+
+async function makePlan(registries: RegistryReader, args: PlanPruneArguments): Promise<Plan> {
+	const reading = await readToEnd(registries, args);
+	const choices = withDrops(assessCoverage(reading), args.choices, args.drops);
+	return planPrune(
+		{ registries, hash: hashBytes, gzip: (bytes) => Promise.resolve(gzip(bytes)), inflate },
+		reading,
+		choices,
+	);
+}
+
+/** What stands beside the plan may be missing; the plan is good without it. */
+async function tryEstimate(
+	registries: RegistryReader,
+	plan: Plan,
+	{ stderr }: Output,
+): Promise<Estimate | undefined> {
+	try {
+		return await estimate(plan, registries);
+	} catch (error) {
+		const { reason } = problemOf(error);
+		stderr.write(`${printable(`What it costs could not be found out: ${reason}`)}\n`);
+		return undefined;
+	}
+}
+
+function nextText({ file, surroundings }: PlanPruneArguments): string {
+	return file === undefined
+		? 'Write the plan to a file with “--output plan.json” to run it.\n'
+		: `\nRun it:  ${commandLine(['espalier', 'run', file, ...surroundings])}\n`;
+}
+
+async function deliver(
+	plan: Plan,
+	cost: Estimate | undefined,
+	args: PlanPruneArguments,
+	{ stdout, stderr }: Output,
+): Promise<void> {
+	const { file, markdown } = args;
+	if (file !== undefined) await writeTextFile(file, printPlan(plan));
+	if (markdown) {
+		stdout.write(planMarkdown(plan, cost));
+		if (file !== undefined) stderr.write(nextText(args));
+		return;
+	}
+	if (file === undefined) stdout.write(printPlan(plan));
+	const words = file === undefined ? stderr : stdout;
+	words.write(planText(plan, cost));
+	words.write(nextText(args));
+}
+
+/** Makes the plan and prints it. @returns the exit code */
+export async function printPrunePlan(
+	registries: RegistryReader,
+	args: PlanPruneArguments,
+	output: Output,
+): Promise<number> {
+	try {
+		const plan = await makePlan(registries, args);
+		const cost = args.estimate ? await tryEstimate(registries, plan, output) : undefined;
+		await deliver(plan, cost, args, output);
+		return 0;
+	} catch (error) {
+		if (!(error instanceof ProblemError)) throw error;
+		output.stderr.write(failureText(error.problem));
+		output.stderr.write(
+			`No plan was made for ${printable(formatReference(args.reference))}; nothing was written.\n`,
+		);
+		return 1;
+	}
+}
+
+export async function planPruneCommand(args: readonly string[], output: Output): Promise<number> {
+	const read = readPlanPruneArguments(args);
+	if (!read) {
+		output.stdout.write(planPruneUsage);
+		return 0;
+	}
+	if (read.file !== undefined) await checkWritable(read.file);
+	const { reference, choices } = read;
+	const named = [reference, choices.repository, choices.release].map(({ registry }) => registry);
+	const registries = await openOwnRegistries(read, named);
+	try {
+		return await printPrunePlan(registries, read, output);
+	} finally {
+		await registries.close();
+	}
+}

@@ -1,0 +1,100 @@
+/** Plans for a terminal: what is written and where comes from the steps alone, and before what a plan says of itself. */
+import { consequencesOf } from '../plan/consequences.ts';
+import type { Estimate } from '../plan/estimate.ts';
+import type { Plan } from '../plan/plan.ts';
+import { summarize, type PlannedTag, type PlanSummary } from '../plan/summary.ts';
+import type { PruneSubject } from '../plan/subject.ts';
+import {
+	changedComponents,
+	estimateLines,
+	lossText,
+	planHeadline,
+	tagChanges,
+	targetRows,
+	versionText,
+} from './plan-words.ts';
+import { printable } from './printable.ts';
+import { table } from './text.ts';
+import { formatCount } from './units.ts';
+
+/** A heading with what belongs to it, after an empty line; nothing where there is nothing. */
+function section(title: string, lines: readonly string[]): readonly string[] {
+	return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
+}
+
+function tagLine({ repository, tag, from, to, change }: PlannedTag): readonly string[] {
+	const where = from === 'absent' ? to : from === to ? to : `${from} → ${to}`;
+	return [tagChanges[change], `${repository}:${tag}`, where];
+}
+
+function writtenLines(summary: PlanSummary): readonly string[] {
+	const { sources, registries, tags } = summary;
+	return [
+		...section('Writes', table(targetRows(summary))),
+		...section('Reads from', sources),
+		...section('Registries that are contacted', [registries.join(', ')]),
+		...section(`Tags, moved last (${tags.length})`, table(tags.map(tagLine))),
+	];
+}
+
+function pruneLines(subject: PruneSubject): readonly string[] {
+	const { source, files, mentions, release } = subject;
+	const changed = changedComponents(subject);
+	const replacements = files.reduce((sum, file) => sum + file.replacements, 0);
+	const { broken, intact, notes } = consequencesOf(subject);
+	return [
+		...section('Release', [
+			...table([
+				['from', source.reference],
+				['digest', source.digest],
+				['becomes', release.digest],
+				['version', versionText(subject.version)],
+			]),
+			...(files.length > 0
+				? [
+						`${formatCount(replacements, 'pullspec')} replaced in ${formatCount(files.length, 'payload file')}`,
+					]
+				: []),
+			...(mentions.length > 0
+				? [`the old version is mentioned in ${formatCount(mentions.length, 'more place')}`]
+				: []),
+		]),
+		...section(
+			`Components that change (${changed.length})`,
+			table(changed.map(({ name, removed }) => [name, `loses ${lossText(removed)}`])),
+		),
+		...section(
+			'No longer holds',
+			broken.map((sentence) => `- ${sentence}`),
+		),
+		...section(
+			'Still holds',
+			intact.map((sentence) => `- ${sentence}`),
+		),
+		...section(
+			'To be known',
+			notes.map((sentence) => `- ${sentence}`),
+		),
+	];
+}
+
+function print(lines: readonly string[]): string {
+	return `${lines.map((line) => printable(line)).join('\n')}\n`;
+}
+
+/** What a plan writes and where, and nothing that it says of itself but its subject. */
+export function writtenText(plan: Plan): string {
+	return print([`Plan ${plan.id}`, planHeadline(plan), ...writtenLines(summarize(plan))]);
+}
+
+/** All of a plan for people, fit for a terminal. @param estimate what running it would cost now */
+export function planText(plan: Plan, estimate?: Estimate): string {
+	const { id, subject } = plan;
+	return print([
+		`Plan ${id}`,
+		planHeadline(plan),
+		...writtenLines(summarize(plan)),
+		...(subject.kind === 'prune-release' ? pruneLines(subject) : []),
+		...section('What it costs now', estimate ? estimateLines(estimate) : []),
+	]);
+}

@@ -50,6 +50,11 @@ function targetOf(plan: Plan, step: Exclude<Step, TagStep>): DigestReference {
 	return byDigest(repositoryAt(plan, step.to), contentAt(plan, step.content).digest);
 }
 
+/** Many registries remove no tags: only `undo` ever asks for it. */
+function isRefusedRemoval({ step, problem }: Item): boolean {
+	return step.kind === 'tag' && step.content === undefined && problem?.code === 'unsupported';
+}
+
 interface FoundTag {
 	readonly step: TagStep;
 	readonly move: TagMove;
@@ -238,7 +243,8 @@ class Runner {
 				else if (result.state !== 'held-back') this.#run.finish(item, result.state);
 				yield this.#run;
 			}
-			this.#stopOnFailure();
+			// What a registry cannot do at all is told at the end; the other tags go where they belong.
+			if (this.#run.failed.some((item) => !isRefusedRemoval(item))) this.#stopOnFailure();
 		}
 	}
 
@@ -261,6 +267,7 @@ class Runner {
 		yield this.#run;
 		for await (const { step, move, found, problem } of this.#findTags(stepsOf(this.#plan, 'tag'))) {
 			const item = this.#run.item(step);
+			if (item.state === 'failed') continue;
 			if (problem) this.#run.fail(item, problem);
 			else if (found === move.digest) item.verified = true;
 			else if (found) this.#run.fail(item, conflictProblem({ move, found }));

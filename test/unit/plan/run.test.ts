@@ -316,6 +316,21 @@ describe('undoing', () => {
 		expect(registries.tagOf(target, 'v1')).toBe('absent');
 	});
 
+	it('moves back what it can where a registry removes no tags, and says what stays', async () => {
+		const registries = registriesWithSource();
+		const before = registries.putManifest(target, smallImage('before').index, 'root');
+		const { steps } = await smallPlan();
+		const root = { kind: 'tag' as const, content: 3, to: 1, tag: 'root', expect: before.digest };
+		const run = await finish(registries, await smallPlan({ steps: [...steps, root] }));
+		const plan = await undo(registries, run);
+		registries.failWrites = ({ kind, reference }) =>
+			kind === 'tag' && reference.tag === 'v1' ? failing('unsupported') : undefined;
+		const undone = await finish(registries, plan);
+		expect(undone.outcome).toMatchObject({ kind: 'failed', problem: { code: 'unsupported' } });
+		expect(registries.tagOf(target, 'root')).toBe(before.digest);
+		expect(registries.tagOf(target, 'v1')).toBe(image.index.digest);
+	});
+
 	it('can itself be undone', async () => {
 		const registries = registriesWithSource();
 		const run = await finish(registries, await smallPlan());

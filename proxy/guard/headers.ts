@@ -2,8 +2,8 @@
 import type { MiddlewareHandler } from 'hono';
 
 /**
- * The page's policy. Svelte builds its templates through a Trusted Types policy of this name; no other
- * code may turn text into markup.
+ * The page's policy. Svelte builds its templates through one Trusted Types policy, and the page starts its
+ * worker (web/workers/gzip.ts) through the other; nothing else may turn text into markup or scripts.
  */
 export const contentSecurityPolicy = [
 	"default-src 'none'",
@@ -19,7 +19,7 @@ export const contentSecurityPolicy = [
 	"base-uri 'none'",
 	"object-src 'none'",
 	"require-trusted-types-for 'script'",
-	'trusted-types svelte-trusted-html',
+	'trusted-types svelte-trusted-html espalier-worker',
 ].join('; ');
 
 export const securityHeaders: Readonly<Record<string, string>> = {

@@ -19,7 +19,8 @@ import { toDigestReference } from './wire-reference.ts';
 import { writeLines } from './write-lines.ts';
 
 function toPush(wire: PushesBody['pushes'][number]): ManifestPush {
-	const target = { to: toDigestReference(wire.to), mediaType: wire.mediaType };
+	const { mediaType, isMissing } = wire;
+	const target = { to: toDigestReference(wire.to), mediaType, isMissing };
 	if ('from' in wire) return { ...target, from: wire.from };
 	const bytes = 'text' in wire ? Buffer.from(wire.text) : Buffer.from(wire.base64, 'base64');
 	return { ...target, bytes: new Uint8Array(bytes) };

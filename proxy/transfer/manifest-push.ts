@@ -89,7 +89,7 @@ export async function pushManifest(
 	const { to } = push;
 	const { target, signal } = surroundings;
 	const own = 'bytes' in push ? checkedDocument(push, push.bytes) : undefined;
-	if (await target.hasManifest(to, signal)) return 'existed';
+	if (!push.isMissing && (await target.hasManifest(to, signal))) return 'existed';
 	if (own) {
 		await target.putManifest(to, own, signal);
 		return 'pushed';

@@ -30,7 +30,11 @@ export const copiesBodySchema = z.strictObject({
 });
 export type CopiesBody = z.infer<typeof copiesBodySchema>;
 
-const pushTargetShape = { to: digestReferenceSchema, mediaType: z.string().min(1).max(255) };
+const pushTargetShape = {
+	to: digestReferenceSchema,
+	mediaType: z.string().min(1).max(255),
+	isMissing: z.boolean().optional(),
+};
 
 /** `POST /api/manifests/push`: each with its bytes, as text where they are UTF-8, else as base64; or copied. */
 export const pushesBodySchema = z.strictObject({

@@ -73,6 +73,8 @@ class Runner {
 	readonly #plan: Plan;
 	readonly #call: CallOptions;
 	readonly #gate: Gate;
+	/** What the target was asked for and has not. */
+	readonly #missing = new Set<ManifestStep>();
 
 	constructor(registries: Registries, run: Run, options: RunOptions) {
 		this.#registries = registries;
@@ -101,6 +103,7 @@ class Runner {
 			if (missing.length === 0) break;
 			const [first] = missing;
 			if (round === 2 && first?.problem) throw new Stopped(first.problem);
+			this.#missing.clear();
 			for (const item of missing) this.#run.requeue(item.step);
 		}
 		yield* this.#moveTags();
@@ -112,6 +115,9 @@ class Runner {
 		yield this.#run;
 		const present = await presentManifests(this.#plan, this.#registries, this.#call);
 		this.#run.skipPresent(present);
+		for (const step of stepsOf(this.#plan, 'manifest')) {
+			if (!present.has(step)) this.#missing.add(step);
+		}
 		yield this.#run;
 	}
 
@@ -173,7 +179,8 @@ class Runner {
 			const { bytes, mediaType } = contentAt(this.#plan, step.content);
 			const to = targetOf(this.#plan, step);
 			const from = step.from.map((place) => repositoryAt(this.#plan, place));
-			pushes.set(bytes ? { to, mediaType, bytes } : { to, mediaType, from }, this.#run.item(step));
+			const push = { to, mediaType, isMissing: this.#missing.has(step) };
+			pushes.set(bytes ? { ...push, bytes } : { ...push, from }, this.#run.item(step));
 		}
 		const begin = (batch: readonly ManifestPush[]) =>
 			this.#registries.pushManifests(batch, this.#call);

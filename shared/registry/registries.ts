@@ -113,9 +113,12 @@ export type BlobUploadEvent = { readonly upload: BlobUpload } & (
 );
 
 /** A manifest by digest: bytes that the caller has, or a copy from where it is, best first. Never moves a tag. */
-export type ManifestPush = { readonly to: DigestReference; readonly mediaType: string } & (
-	{ readonly bytes: Uint8Array } | { readonly from: readonly Repository[] }
-);
+export type ManifestPush = {
+	readonly to: DigestReference;
+	readonly mediaType: string;
+	/** The target said a moment ago that it has it not: it is not asked once more. */
+	readonly isMissing?: boolean | undefined;
+} & ({ readonly bytes: Uint8Array } | { readonly from: readonly Repository[] });
 
 export type ManifestPushResult = { readonly push: ManifestPush } & (
 	{ readonly state: 'existed' | 'pushed' } | { readonly state: 'failed'; readonly problem: Problem }

@@ -81,7 +81,12 @@ function wireCopy({ to, sizeBytes, from }: BlobCopy): CopiesBody['copies'][numbe
 }
 
 function wirePush(push: ManifestPush): PushesBody['pushes'][number] {
-	const shared = { to: target(push.to), mediaType: push.mediaType };
+	const { isMissing } = push;
+	const shared = {
+		to: target(push.to),
+		mediaType: push.mediaType,
+		...(isMissing && { isMissing }),
+	};
 	return 'bytes' in push
 		? { ...shared, ...contentOf(push.bytes) }
 		: { ...shared, from: push.from.map(place) };

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { pruneCommand, shellWord } from '../../../shared/link/prune-command.ts';
+import { parsePlatform } from '../../../shared/oci/platform.ts';
+import { emptyDraft, type PruneDraft } from '../../../shared/release/prune-fields.ts';
+
+const arm64 = parsePlatform('linux/arm64')!;
+const filled: PruneDraft = {
+	...emptyDraft,
+	to: 'registry.test/acme/parts',
+	release: 'registry.test/acme/release:1',
+};
+
+describe('a word for a shell', () => {
+	it.each([
+		['quay.io/acme/release:4.20.0-multi', 'quay.io/acme/release:4.20.0-multi'],
+		['a@sha256:0', 'a@sha256:0'],
+		['aws-*', "'aws-*'"],
+		['{version}__{component}', "'{version}__{component}'"],
+		['', "''"],
+		["it's; rm -rf $HOME `x`", String.raw`'it'\''s; rm -rf $HOME ${'`x`'}'`],
+		['two\nlines', "'two\nlines'"],
+	])('%j is %s', (text, word) => expect(shellWord(text)).toBe(word));
+});
+
+describe('the command for a selection', () => {
+	it('leaves out what is as usual', () => {
+		expect(pruneCommand('quay.io/acme/release:1', filled)).toBe(
+			'espalier plan prune quay.io/acme/release:1 --to=registry.test/acme/parts --release=registry.test/acme/release:1 --drop-placeholders -o plan.json',
+		);
+	});
+
+	it('says everything that was chosen', () => {
+		const draft: PruneDraft = {
+			...filled,
+			selection: {
+				preset: { kind: 'platforms', keep: [arm64] },
+				components: ['aws-*'],
+				exclude: ['etcd'],
+				toggled: [{ component: 'cli', platform: arm64 }],
+			},
+			tagTemplate: '',
+			selfContained: true,
+			version: '4.20.0-acme.1',
+			rewriteVersion: true,
+		};
+		expect(pruneCommand('r/x:1', draft)).toBe(
+			"espalier plan prune r/x:1 --to=registry.test/acme/parts --release=registry.test/acme/release:1 --keep linux/arm64 --components='aws-*' --exclude=etcd --toggle=cli@linux/arm64 --tag-template='' --version=4.20.0-acme.1 --rewrite-version --self-contained -o plan.json",
+		);
+	});
+
+	it('has no flag for a preset where cells are chosen one by one', () => {
+		const selection = { ...emptyDraft.selection, preset: { kind: 'none' as const } };
+		expect(pruneCommand('r/x:1', { ...filled, selection })).not.toContain('drop');
+	});
+});

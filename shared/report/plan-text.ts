@@ -27,13 +27,30 @@ function tagLine({ repository, tag, from, to, change }: PlannedTag): readonly st
 	return [tagChanges[change], `${repository}:${tag}`, where];
 }
 
+/** New tags overwrite nothing: of many, the first and the most important are enough to see how they are called. */
+const mostNewTags = 10;
+
+function tagLines(tags: readonly PlannedTag[]): readonly string[] {
+	const hidden = tags
+		.slice(0, -1)
+		.filter(({ change }) => change === 'create')
+		.slice(mostNewTags);
+	const repositories = [...new Set(hidden.map(({ repository }) => repository))].join(', ');
+	return [
+		...table(tags.filter((tag) => !hidden.includes(tag)).map(tagLine)),
+		...(hidden.length > 0
+			? [`and ${formatCount(hidden.length, 'more new tag')} in ${repositories}`]
+			: []),
+	];
+}
+
 function writtenLines(summary: PlanSummary): readonly string[] {
 	const { sources, registries, tags } = summary;
 	return [
 		...section('Writes', table(targetRows(summary))),
 		...section('Reads from', sources),
 		...section('Registries that are contacted', [registries.join(', ')]),
-		...section(`Tags, moved last (${tags.length})`, table(tags.map(tagLine))),
+		...section(`Tags, moved last (${tags.length})`, tagLines(tags)),
 	];
 }
 

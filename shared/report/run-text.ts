@@ -132,6 +132,18 @@ function tagRow({ repository, tag, before, after }: Receipt['tags'][number]): re
 	return [`${repository}:${tag}`, where];
 }
 
+/** Moved tags all, of many new ones the first and the most important. */
+function tagLines(tags: Receipt['tags']): readonly string[] {
+	const hidden = tags
+		.slice(0, -1)
+		.filter(({ before }) => before === 'absent')
+		.slice(mostShown);
+	return [
+		...table(tags.filter((tag) => !hidden.includes(tag)).map(tagRow)),
+		...(hidden.length > 0 ? [`and ${formatCount(hidden.length, 'more new tag')}`] : []),
+	];
+}
+
 /** What was done, and what to type next. */
 export function receiptText(receipt: Receipt): string {
 	const { manifests, tags, subject } = receipt;
@@ -145,7 +157,7 @@ export function receiptText(receipt: Receipt): string {
 			: []),
 		'',
 		'Tags',
-		...table(tags.map(tagRow)).map((line) => `  ${line}`),
+		...tagLines(tags).map((line) => `  ${line}`),
 		...steps.flatMap(({ title, text, note }) => [
 			'',
 			`${title}:`,

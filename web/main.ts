@@ -1,4 +1,3 @@
-import './no-eval.ts';
 import { mount } from 'svelte';
 import './ui/tokens.css';
 import App from './App.svelte';

@@ -1,0 +1,33 @@
+/** What running a plan would cost now: asked of the registries, beside the plan. */
+import { estimate, type Estimate } from '../../shared/plan/estimate.ts';
+import type { Plan } from '../../shared/plan/plan.ts';
+import { problemOf, type Problem } from '../../shared/registry/problem.ts';
+import type { RegistryReader } from '../../shared/registry/registries.ts';
+
+export class PlanCost {
+	readonly #plan: Plan;
+	readonly #registries: RegistryReader;
+	readonly #abort = new AbortController();
+	estimate = $state.raw<Estimate | undefined>(undefined);
+	problem = $state.raw<Problem | undefined>(undefined);
+
+	constructor(plan: Plan, registries: RegistryReader) {
+		this.#plan = plan;
+		this.#registries = registries;
+	}
+
+	async ask(): Promise<void> {
+		this.problem = undefined;
+		const { signal } = this.#abort;
+		try {
+			const found = await estimate(this.#plan, this.#registries, { signal });
+			if (!signal.aborted) this.estimate = found;
+		} catch (error) {
+			if (!signal.aborted) this.problem = problemOf(error);
+		}
+	}
+
+	stop(): void {
+		this.#abort.abort();
+	}
+}

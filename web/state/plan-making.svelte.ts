@@ -1,0 +1,96 @@
+/** A plan being made in this tab: reads the release, decides, and says what it is at. */
+import type { Gzip, Inflate } from '../../shared/archive/gzip.ts';
+import { parseReference } from '../../shared/oci/reference.ts';
+import type { Plan } from '../../shared/plan/plan.ts';
+import { planPrune } from '../../shared/plan/plan-prune.ts';
+import type { HashBytes } from '../../shared/registry/hashing.ts';
+import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
+import type { Registries } from '../../shared/registry/registries.ts';
+import { assessCoverage } from '../../shared/release/coverage.ts';
+import { readDraft, type DraftIssue, type PruneDraft } from '../../shared/release/prune-draft.ts';
+import {
+	readRelease,
+	startReading,
+	type ReleaseReading,
+} from '../../shared/release/read-release.ts';
+
+/** How often what is read so far is counted. */
+const countEveryMs = 250;
+
+export interface PlanMakingOptions {
+	readonly registries: Registries;
+	readonly hash: HashBytes;
+	readonly gzip: Gzip;
+	readonly inflate: Inflate;
+	/** the release, as it was looked at in this tab */
+	readonly reading?: ReleaseReading | undefined;
+}
+
+export type PlanProgress =
+	| { readonly kind: 'reading'; readonly said: string }
+	| { readonly kind: 'planning' }
+	| { readonly kind: 'made'; readonly plan: Plan }
+	/** fields of the selection are not right */
+	| { readonly kind: 'unfit'; readonly issues: readonly DraftIssue[] }
+	| { readonly kind: 'failed'; readonly problem: Problem };
+
+function saidOf(reading: ReleaseReading): string {
+	if (reading.stage === 'release') return 'Asking the registry…';
+	if (reading.stage === 'payload') return 'Reading the payload…';
+	const { components, pending } = assessCoverage(reading);
+	const cells = components.reduce((sum, row) => sum + row.cells.length, 0);
+	return `Reading the release: ${cells - pending} of ${cells} cells known.`;
+}
+
+export class PlanMaking {
+	readonly #options: PlanMakingOptions;
+	readonly #abort = new AbortController();
+	progress = $state.raw<PlanProgress>({ kind: 'reading', said: 'Asking the registry…' });
+
+	constructor(options: PlanMakingOptions) {
+		this.#options = options;
+	}
+
+	/** @param ref the release */
+	async make(ref: string, draft: PruneDraft | undefined): Promise<void> {
+		try {
+			const read = draft && readDraft(draft);
+			if (!read?.ok) {
+				this.progress = { kind: 'unfit', issues: read?.issues ?? [] };
+				return;
+			}
+			const { signal } = this.#abort;
+			const reading = this.#options.reading ?? (await this.#read(ref));
+			this.progress = { kind: 'planning' };
+			const plan = await planPrune(this.#options, reading, read.choices, { signal });
+			if (!signal.aborted) this.progress = { kind: 'made', plan };
+		} catch (error) {
+			if (this.#abort.signal.aborted) return;
+			this.progress = { kind: 'failed', problem: problemOf(error) };
+		}
+	}
+
+	stop(): void {
+		this.#abort.abort();
+	}
+
+	async #read(ref: string): Promise<ReleaseReading> {
+		const parsed = parseReference(ref);
+		if (!parsed.ok) {
+			const { reason } = parsed;
+			throw new ProblemError({ code: 'reference-invalid', origin: 'browser', reason });
+		}
+		const { registries, inflate } = this.#options;
+		const { signal } = this.#abort;
+		const reading = startReading(parsed.reference);
+		let countedAt = -countEveryMs;
+		for await (const step of readRelease({ registries, inflate }, reading, { signal })) {
+			const now = performance.now();
+			if (now - countedAt < countEveryMs) continue;
+			countedAt = now;
+			this.progress = { kind: 'reading', said: saidOf(step) };
+		}
+		if (reading.problem) throw new ProblemError(reading.problem);
+		return reading;
+	}
+}

@@ -1,0 +1,99 @@
+/** The form of what is to be pruned: what is wrong with it, and what of that is to be said yet. */
+import { storeRegistry, type Reference } from '../../shared/oci/reference.ts';
+import type { PlatformKey } from '../../shared/oci/platform.ts';
+import {
+	readDraft,
+	suggestedTarget,
+	type DraftField,
+	type PruneDraft,
+} from '../../shared/release/prune-draft.ts';
+import type { PrunePreset, PruneSelection } from '../../shared/release/prune-selection.ts';
+
+export interface PruneFormOptions {
+	readonly draft: () => PruneDraft;
+	/** the release that is looked at */
+	readonly reference: Reference;
+	/** its version, as far as it is known */
+	readonly version: () => string | undefined;
+	readonly onchange: (draft: PruneDraft) => void;
+}
+
+/** Names with `*`, between commas or spaces. */
+export function readGlobs(text: string): readonly string[] {
+	return text.split(/[\s,]+/).filter(Boolean);
+}
+
+/** Where things could go: a click away, for who has nowhere else. */
+export interface Suggestion {
+	readonly to: string;
+	readonly release: string;
+}
+
+export class PruneForm {
+	readonly #options: PruneFormOptions;
+	#touched = $state.raw<readonly DraftField[]>([]);
+	#isSubmitted = $state(false);
+	readonly read = $derived.by(() => readDraft(this.draft));
+
+	constructor(options: PruneFormOptions) {
+		this.#options = options;
+	}
+
+	get draft(): PruneDraft {
+		return this.#options.draft();
+	}
+
+	/** Nothing is held against a field that nobody has been in yet. */
+	issueOf(field: DraftField): string | undefined {
+		if (this.read.ok || !(this.#isSubmitted || this.#touched.includes(field))) return undefined;
+		return this.read.issues.find((issue) => issue.field === field)?.reason;
+	}
+
+	touch(field: DraftField): void {
+		if (!this.#touched.includes(field)) this.#touched = [...this.#touched, field];
+	}
+
+	/** True where everything is right; else every issue is shown from now on. */
+	submit(): boolean {
+		this.#isSubmitted = true;
+		return this.read.ok;
+	}
+
+	/** The first field that is not right. */
+	get firstIssue(): DraftField | undefined {
+		return this.read.ok ? undefined : this.read.issues[0]?.field;
+	}
+
+	set(changes: Partial<PruneDraft>): void {
+		this.#options.onchange({ ...this.draft, ...changes });
+	}
+
+	select(changes: Partial<PruneSelection>): void {
+		this.set({ selection: { ...this.draft.selection, ...changes } });
+	}
+
+	/** Another preset starts from the platforms that there are. */
+	choose(kind: PrunePreset['kind'], platforms: readonly PlatformKey[]): void {
+		this.select({ preset: kind === 'platforms' ? { kind, keep: platforms } : { kind } });
+	}
+
+	keep(platform: PlatformKey, isKept: boolean, platforms: readonly PlatformKey[]): void {
+		const { preset } = this.draft.selection;
+		if (preset.kind !== 'platforms') return;
+		this.touch('keep');
+		const keep = platforms.filter((one) => (one === platform ? isKept : preset.keep.includes(one)));
+		this.select({ preset: { kind: 'platforms', keep } });
+	}
+
+	/** Beside the release in its own registry, and in the embedded one. */
+	get suggestions(): readonly Suggestion[] {
+		const { reference, version } = this.#options;
+		const tag = (this.draft.version || version() || 'pruned').replaceAll('+', '_');
+		const inStore = { registry: storeRegistry, repository: reference.repository };
+		const places = reference.registry === storeRegistry ? [inStore] : [reference, inStore];
+		return places.map((place) => {
+			const to = suggestedTarget(place);
+			return { to, release: `${to}:${tag}` };
+		});
+	}
+}

@@ -1,5 +1,11 @@
 /** What to type once a pruned release is published, and what clusters need for it. */
-import { byDigest, formatReference, formatRepository, parseReference } from '../oci/reference.ts';
+import {
+	byDigest,
+	formatReference,
+	formatRepository,
+	parseReference,
+	storeRegistry,
+} from '../oci/reference.ts';
 import type { PruneSubject } from './subject.ts';
 
 export interface NextStep {
@@ -67,10 +73,23 @@ export function publishedRelease({ choices, release }: PruneSubject): string {
 	return parsed.ok ? formatReference(byDigest(parsed.reference, release.digest)) : choices.release;
 }
 
+/** Clusters know nothing of the embedded registry's name; what is in there is for looking at. */
+function stepsInStore(release: string): readonly NextStep[] {
+	return [
+		{
+			title: 'Look at it',
+			text: `espalier audit ${release}`,
+			note: 'It is in the embedded registry, which clusters do not reach. For them, plan it again with a registry of theirs as the target.',
+		},
+	];
+}
+
 export function nextSteps(subject: PruneSubject): readonly NextStep[] {
 	const release = publishedRelease(subject);
+	const registries = neededLogins(subject);
+	if (registries.includes(storeRegistry)) return stepsInStore(release);
 	const mirrorSet = imageDigestMirrorSet(subject);
-	const logins = neededLogins(subject).join(', ');
+	const logins = registries.join(', ');
 	const others =
 		subject.untouched > 0 ? ', and those of the components that stay where they are' : '';
 	return [

@@ -77,7 +77,7 @@ function subjectOf(
 			to: formatReference(to),
 			removed: removedOf(component.removed),
 		})),
-		untouched: pruned.components.length - written.length,
+		untouched: (reading.payload?.imageReferences.components.length ?? 0) - written.length,
 		files: [...files],
 		mentions: [...mentions],
 		notes: [...notes],

@@ -52,7 +52,7 @@ const explanations: Readonly<
 	'plan-impossible': {
 		title: 'This cannot be published as chosen',
 		remedies: () => [
-			'Change what is kept or where it goes: leave the component out (--exclude), or keep a platform of it.',
+			'Change what is kept or where it goes: leave a component alone, or keep one of its platforms.',
 		],
 	},
 	'host-unknown': {

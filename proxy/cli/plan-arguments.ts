@@ -19,6 +19,8 @@ interface FileArguments {
 
 export interface RunArguments extends FileArguments {
 	readonly receipt: string | undefined;
+	/** asks for every blob before tags move, also those below manifests that were there */
+	readonly deep: boolean;
 }
 
 export interface UndoArguments extends FileArguments {
@@ -57,13 +59,14 @@ function readSurroundings(
 export function readRunArguments(args: readonly string[]): RunArguments | undefined {
 	const { values, positionals } = parseFlags({
 		args: [...args],
-		options: { ...sharedFlags, receipt: { type: 'string' } },
+		options: { ...sharedFlags, receipt: { type: 'string' }, deep: { type: 'boolean' } },
 		allowPositionals: true,
 	});
 	if (values.help) return undefined;
 	if (values.receipt === '') throw new UsageError('--receipt needs the name of a file.');
 	const file = readFileName('plan', positionals);
-	return { file, receipt: values.receipt, ...readSurroundings(values) };
+	const { receipt, deep = false } = values;
+	return { file, receipt, deep, ...readSurroundings(values) };
 }
 
 /** Undefined where only help was asked for. @throws UsageError */

@@ -26,9 +26,10 @@ export interface RunContext {
 	readonly interruption: Interruption;
 }
 
-function sameCommand({ file, receipt, surroundings }: RunArguments): string {
+function sameCommand({ file, receipt, deep, surroundings }: RunArguments): string {
 	const receiptFlag = receipt === undefined ? [] : ['--receipt', receipt];
-	return commandLine(['espalier', 'run', file, ...receiptFlag, ...surroundings]);
+	const deepFlag = deep ? ['--deep'] : [];
+	return commandLine(['espalier', 'run', file, ...receiptFlag, ...deepFlag, ...surroundings]);
 }
 
 /** How an unfinished run ended, and how to go on. @returns the exit code */
@@ -61,7 +62,8 @@ export async function carryOut(
 	const progress = new RunProgress(stderr, () => performance.now());
 	const startedAt = Date.now();
 	try {
-		for await (const state of runPlan(registries, run, { signal: interruption.until })) {
+		const { deep } = args;
+		for await (const state of runPlan(registries, run, { signal: interruption.until, deep })) {
 			progress.show(state);
 		}
 	} finally {

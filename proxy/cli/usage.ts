@@ -106,6 +106,7 @@ Usage:
 
 Flags:
   --receipt FILE             write there what was done, once it is verified; “espalier undo” takes it back
+  --deep                     ask for every blob before tags move, also below manifests that were there before
 ${storeFlag}
 ${registryFlags}
 

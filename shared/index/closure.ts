@@ -81,6 +81,17 @@ function referencesOf(reference: DigestReference, document: Document): Reference
 	}
 }
 
+/** The digests of all that has to be where a manifest is; nothing for what cannot be read. */
+export function referencedDigests(document: Document): readonly string[] {
+	const nowhere = byDigest({ registry: '', repository: '' }, document.digest);
+	try {
+		const { blobs, children } = referencesOf(nowhere, document);
+		return [...blobs, ...children].map(({ digest }) => digest);
+	} catch {
+		return [];
+	}
+}
+
 /** Reads and remembers; asks for each document once, and for whole levels at a time. */
 class ClosureReader {
 	readonly #registries: RegistryReader;

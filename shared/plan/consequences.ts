@@ -30,10 +30,12 @@ function brokenSignatures({ components }: PruneSubject): readonly string[] {
 
 function brokenAttestations({ components, release }: PruneSubject): readonly string[] {
 	const gone = [...components.flatMap(({ removed }) => removed), ...release.removed].filter(
-		({ why }) => why === 'attestation',
+		({ why }) => why !== 'dropped',
 	).length;
 	if (gone === 0) return [];
-	return [`${plural(gone, 'attestation')} of images that are dropped or rebuilt: left out.`];
+	return [
+		`${plural(gone, 'attestation')} of images that are dropped, rebuilt or not there: left out.`,
+	];
 }
 
 function oldVersion({ mentions, version }: PruneSubject): readonly string[] {

@@ -44,6 +44,7 @@ async function presentBlobs(
 	const requests = steps.map(({ to, content }) => ({
 		kind: 'blob' as const,
 		reference: byDigest(repositoryAt(plan, to), contentAt(plan, content).digest),
+		forWriting: true,
 	}));
 	const present = new Set<string>();
 	for await (const result of registries.exists(requests, { ...options, fresh: true })) {

@@ -191,6 +191,7 @@ export async function readTags(
 ): Promise<ReadonlyMap<string, Digest | 'absent'>> {
 	const requests = tags.map(({ registry, repository, tag }) => ({
 		reference: { registry, repository, tag },
+		forWriting: true,
 	}));
 	const found = new Map<string, Digest | 'absent'>();
 	for await (const result of registries.readManifests(requests, { ...options, fresh: true })) {

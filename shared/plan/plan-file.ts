@@ -3,15 +3,29 @@
  * trust: a file that contradicts itself, carries bytes other than it states, or hides a place is refused.
  */
 import * as z from 'zod';
+import { referencedDigests } from '../index/closure.ts';
 import { algorithmOf, digestSchema, type Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/document.ts';
-import { formatRepository, isTag, parseReference, type Repository } from '../oci/reference.ts';
+import {
+	formatReference,
+	formatRepository,
+	isTag,
+	parseReference,
+	type Repository,
+} from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { limits } from '../registry/limits.ts';
 import { ProblemError } from '../registry/problem.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
-import type { Content, Plan, Step } from './plan.ts';
+import {
+	isInPlace,
+	type Content,
+	type ManifestStep,
+	type Plan,
+	type Step,
+	type TagStep,
+} from './plan.ts';
 import { planSubjectSchema } from './subject.ts';
 
 const schemaName = 'espalier/plan/v1';
@@ -168,6 +182,10 @@ async function readContent(
 	return { ...content, bytes };
 }
 
+function isIn(digest: string, digests: ReadonlySet<string | undefined>): boolean {
+	return digests.has(digest);
+}
+
 /** Holds the steps against the tables and each other. */
 class StepCheck {
 	readonly #contents: readonly Content[];
@@ -224,7 +242,7 @@ class StepCheck {
 				if (!content?.bytes) refuse(`The bytes of ${what} are missing.`);
 				return;
 			case 'manifest':
-				this.#manifest(step.from.length, content, what);
+				this.#manifest(step, content, what);
 				return;
 			case 'tag':
 				if (
@@ -239,19 +257,43 @@ class StepCheck {
 		}
 	}
 
-	#manifest(sources: number, content: Content | undefined, what: string): void {
-		if ((content?.bytes === undefined) !== sources > 0) {
+	#manifest(step: ManifestStep, content: Content | undefined, what: string): void {
+		if ((content?.bytes === undefined) !== step.from.length > 0) {
 			refuse(`The ${what} needs either its bytes or a place to copy it from.`);
 		}
 		if (!content?.bytes) return;
 		const read = readManifest({ ...content, bytes: content.bytes });
 		if (read.kind === 'malformed') refuse(`The ${what} cannot be read: ${read.reason}.`);
+		const needed = new Set(step.needs.map((place) => this.#contents[place]?.digest));
+		const referenced = new Set(referencedDigests({ ...content, bytes: content.bytes }));
+		if (
+			needed.size !== referenced.size ||
+			[...referenced].some((digest) => !isIn(digest, needed))
+		) {
+			refuse(`The ${what} needs other things than the plan says.`);
+		}
 	}
+}
+
+function tagName({ to, tag }: TagStep, repositories: readonly Repository[]): string | undefined {
+	const repository = repositories[to];
+	return repository && formatReference({ ...repository, tag });
+}
+
+/** Undoing moves tags to what is there, and brings nothing. */
+function checkUndo({ steps }: Pick<Plan, 'steps'>): void {
+	const other = steps.find(
+		(step) => step.kind !== 'tag' && !(step.kind === 'manifest' && isInPlace(step)),
+	);
+	if (other) refuse(`It says that it only moves tags back, but it has a ${other.kind} step.`);
 }
 
 /** What a plan says of itself must be what its steps do. */
 function checkSubject({ subject, contents, repositories, steps }: Omit<Plan, 'id'>): void {
-	if (subject.kind !== 'prune-release') return;
+	if (subject.kind === 'undo') {
+		checkUndo({ steps });
+		return;
+	}
 	const writes = new Set(
 		steps.flatMap((step) => {
 			const { digest } = (step.content === undefined ? undefined : contents[step.content]) ?? {};
@@ -264,6 +306,10 @@ function checkSubject({ subject, contents, repositories, steps }: Omit<Plan, 'id
 	const { release, choices, components } = subject;
 	const root = `${choices.release}@${release.digest}`;
 	if (!writes.has(root)) refuse(`It says that it publishes ${root}, but none of its steps does.`);
+	const last = steps.at(-1);
+	if (last?.kind !== 'tag' || `${choices.release}` !== tagName(last, repositories)) {
+		refuse(`The tag of the release, ${choices.release}, is not the last to move.`);
+	}
 	const unwritten = components.find(({ to }) => !writes.has(to));
 	if (unwritten) {
 		refuse(`It says that ${unwritten.name} becomes ${unwritten.to}, but no step does it.`);
@@ -299,6 +345,9 @@ export async function parsePlan(text: string, hash: HashBytes): Promise<Plan> {
 	for (const content of result.data.contents) {
 		contents.push(await readContent(content, mediaTypes, hash));
 	}
+	if (new Set(repositories.map(formatRepository)).size < repositories.length) {
+		refuse('It lists the same repository twice.');
+	}
 	if (new Set(contents.map(({ digest }) => digest)).size < contents.length) {
 		refuse('It lists the same content twice.');
 	}
@@ -307,10 +356,10 @@ export async function parsePlan(text: string, hash: HashBytes): Promise<Plan> {
 	);
 	new StepCheck({ contents, repositories }).check(steps);
 	const plan = { subject, repositories, contents, steps };
-	checkSubject(plan);
 	const actual = await planId(plan, hash);
 	if (actual !== id) {
 		refuse(`Its id is ${id}, but its content has the id ${actual}: it was changed.`);
 	}
+	checkSubject(plan);
 	return { id, ...plan };
 }

@@ -108,7 +108,7 @@ function tagsOf(choices: PruneChoices, pruned: PrunedRelease): readonly Publishe
 			throw new ProblemError({
 				code: 'plan-impossible',
 				origin: 'content',
-				reason: `${name} would have to point to ${other.digest} and, for ${what}, to ${tag.digest}: give the tags a template with {component} in it.`,
+				reason: `${name} would have to point to ${other.digest} and, for ${what}, to ${tag.digest}: choose another tag for the release, or a template with {component} in it.`,
 			});
 		}
 		tags.set(name, tag);

@@ -1,24 +1,24 @@
 /** Undoing a run: tags back to where they were. What was copied stays, as content under digests harms nobody. */
 import { Documents } from '../index/documents.ts';
-import { formatReference, parseReference, type Repository } from '../oci/reference.ts';
+import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, saysAbsent } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
 import { planId } from './plan-file.ts';
 import type { Content, ManifestStep, Plan, TagStep } from './plan.ts';
-import type { Receipt } from './receipt.ts';
+import { readRepository, type Receipt } from './receipt.ts';
 
-type MovedTag = Receipt['tags'][number];
+interface MovedTag {
+	readonly repository: Repository;
+	readonly tag: string;
+	readonly before: Receipt['tags'][number]['before'];
+	readonly after: Receipt['tags'][number]['after'];
+}
 
-function repositoryOf({ repository }: MovedTag): Repository {
-	const parsed = parseReference(repository);
-	if (parsed.ok) {
-		return { registry: parsed.reference.registry, repository: parsed.reference.repository };
-	}
-	throw new ProblemError({
-		code: 'plan-invalid',
-		origin: 'content',
-		reason: `The receipt names the repository “${repository}”: ${parsed.reason}`,
+function movedTags(receipt: Receipt): readonly MovedTag[] {
+	return receipt.tags.flatMap(({ before, after, tag, repository: text }) => {
+		const repository = readRepository(text);
+		return repository && before !== after ? [{ repository, tag, before, after }] : [];
 	});
 }
 
@@ -29,58 +29,82 @@ async function readBefore(
 	options: CallOptions,
 ): Promise<Documents> {
 	const documents = new Documents();
-	const requests = tags.flatMap((tag) =>
-		tag.before === 'absent' ? [] : [{ reference: { ...repositoryOf(tag), digest: tag.before } }],
+	const requests = tags.flatMap(({ repository, before }) =>
+		before === 'absent' ? [] : [{ reference: { ...repository, digest: before }, forWriting: true }],
 	);
 	for await (const result of registries.readManifests(requests, options)) {
 		documents.addManifest(result);
-		if (result.ok) continue;
-		const { problem, request } = result;
-		if (!saysAbsent(problem)) throw new ProblemError(problem);
-		const reason = `${formatReference(request.reference)} is where a tag pointed before, but it is gone by now: that tag cannot be moved back.`;
-		throw new ProblemError({ ...problem, code: 'plan-impossible', reason });
+		if (!result.ok && !saysAbsent(result.problem)) throw new ProblemError(result.problem);
 	}
 	return documents;
 }
 
+function isGone({ repository, before }: MovedTag, documents: Documents): boolean {
+	return before !== 'absent' && !documents.manifest(repository, before)?.ok;
+}
+
+function goneNote({ repository, tag, before }: MovedTag): string {
+	return `${formatReference({ ...repository, tag })} cannot go back: ${before}, where it pointed, is gone.`;
+}
+
+/** The tables and steps of an undoing, as they are met. */
+class Undoing {
+	readonly repositories: Repository[] = [];
+	readonly contents: Content[] = [];
+	readonly manifests: ManifestStep[] = [];
+	readonly tags: TagStep[] = [];
+
+	add({ repository, tag, before, after }: MovedTag, documents: Documents): void {
+		const to = this.#place(repository);
+		const content =
+			before === 'absent' ? undefined : this.#content(documents.manifest(repository, before), to);
+		this.tags.push({ kind: 'tag', content, to, tag, expect: after });
+	}
+
+	#place(repository: Repository): number {
+		const name = formatRepository(repository);
+		const known = this.repositories.findIndex((other) => formatRepository(other) === name);
+		return known >= 0 ? known : this.repositories.push(repository) - 1;
+	}
+
+	#content(result: ReturnType<Documents['manifest']>, to: number): number | undefined {
+		if (!result?.ok) return undefined;
+		const { digest, mediaType, bytes } = result.document;
+		const known = this.contents.findIndex((content) => content.digest === digest);
+		const content =
+			known >= 0 ? known : this.contents.push({ digest, mediaType, sizeBytes: bytes.length }) - 1;
+		if (!this.manifests.some((step) => step.to === to && step.content === content)) {
+			this.manifests.push({ kind: 'manifest', content, to, from: [to], needs: [] });
+		}
+		return content;
+	}
+}
+
 /**
- * The plan that moves every tag of a run back, and removes those that it made; the most important first in the
- * run is the last here too. @throws ProblemError `plan-impossible` where a tag's old manifest is gone
+ * The plan that moves every tag of a run back, and removes those that it made; the last of the run is the last here
+ * too. Tags whose old manifest is gone stay, and are named.
+ * @throws ProblemError `plan-impossible` where that is so for all of them
  */
 export async function planUndo(
 	{ registries, hash }: { readonly registries: RegistryReader; readonly hash: HashBytes },
 	receipt: Receipt,
 	options: CallOptions = {},
 ): Promise<Plan> {
-	const moved = receipt.tags.filter(({ before, after }) => before !== after);
+	const moved = movedTags(receipt);
 	const documents = await readBefore(registries, moved, options);
-	const names = [...new Set(moved.map(({ repository }) => repository))];
-	const contents: Content[] = [];
-	const manifests: ManifestStep[] = [];
-	const place = (tag: MovedTag): number | undefined => {
-		if (tag.before === 'absent') return undefined;
-		const result = documents.manifest(repositoryOf(tag), tag.before);
-		if (!result?.ok) return undefined;
-		const { digest, mediaType, bytes } = result.document;
-		const known = contents.findIndex((content) => content.digest === digest);
-		const content =
-			known >= 0 ? known : contents.push({ digest, mediaType, sizeBytes: bytes.length }) - 1;
-		const to = names.indexOf(tag.repository);
-		if (!manifests.some((step) => step.to === to && step.content === content)) {
-			manifests.push({ kind: 'manifest', content, to, from: [to], needs: [] });
-		}
-		return content;
-	};
-	const tags = moved.map((tag): TagStep => ({
-		kind: 'tag',
-		content: place(tag),
-		to: names.indexOf(tag.repository),
-		tag: tag.tag,
-		expect: tag.after,
-	}));
+	const gone = moved.filter((tag) => isGone(tag, documents));
+	const notes = gone.map(goneNote);
+	if (moved.length > 0 && gone.length === moved.length) {
+		const reason = notes.join(' ');
+		throw new ProblemError({ code: 'plan-impossible', origin: 'content', reason });
+	}
+	const undoing = new Undoing();
+	for (const tag of moved) if (!gone.includes(tag)) undoing.add(tag, documents);
+	const { repositories, contents, manifests, tags } = undoing;
+	const { plan, finishedAt } = receipt;
 	const decided = {
-		subject: { kind: 'undo' as const, plan: receipt.plan, finishedAt: receipt.finishedAt },
-		repositories: names.map((name) => repositoryOf({ ...moved[0], repository: name } as MovedTag)),
+		subject: { kind: 'undo' as const, plan, finishedAt, notes },
+		repositories,
 		contents,
 		steps: [...manifests, ...tags],
 	};

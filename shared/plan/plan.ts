@@ -80,3 +80,8 @@ export function stepsOf<K extends Step['kind']>(
 ): readonly Extract<Step, { kind: K }>[] {
 	return plan.steps.filter((step): step is Extract<Step, { kind: K }> => step.kind === kind);
 }
+
+/** True for a manifest that is only looked for where it is: what is below it was never to be copied. */
+export function isInPlace({ from, to }: ManifestStep): boolean {
+	return from.includes(to);
+}

@@ -1,7 +1,13 @@
 /** What a run did, read back from the registries: also the base for undoing it. */
 import * as z from 'zod';
 import { digestSchema } from '../oci/digest.ts';
-import { formatRepository } from '../oci/reference.ts';
+import {
+	formatReference,
+	formatRepository,
+	isTag,
+	parseReference,
+	type Repository,
+} from '../oci/reference.ts';
 import { ProblemError } from '../registry/problem.ts';
 import { contentAt, repositoryAt, stepsOf } from './plan.ts';
 import type { Run } from './run-state.ts';
@@ -9,6 +15,10 @@ import { planSubjectSchema } from './subject.ts';
 
 const schemaName = 'espalier/receipt/v1';
 const amountSchema = z.strictObject({ count: z.number(), bytes: z.number() });
+/** As it is written in full. */
+const repositorySchema = z
+	.string()
+	.refine((text) => readRepository(text) !== undefined, 'not a repository');
 const pointSchema = z.union([digestSchema, z.literal('absent')]);
 
 export const receiptSchema = z.strictObject({
@@ -28,7 +38,7 @@ export const receiptSchema = z.strictObject({
 	/** Every manifest, read back by digest after everything was written. */
 	manifests: z.array(
 		z.strictObject({
-			repository: z.string(),
+			repository: repositorySchema,
 			digest: digestSchema,
 			mediaType: z.string(),
 			/** false where it was there before */
@@ -36,16 +46,33 @@ export const receiptSchema = z.strictObject({
 		}),
 	),
 	/** Every tag, read back: where it pointed before the plan, and where it points now. */
-	tags: z.array(
-		z.strictObject({
-			repository: z.string(),
-			tag: z.string(),
-			before: pointSchema,
-			after: pointSchema,
-		}),
-	),
+	tags: z
+		.array(
+			z.strictObject({
+				repository: repositorySchema,
+				tag: z.string().refine(isTag, 'not a tag'),
+				before: pointSchema,
+				after: pointSchema,
+			}),
+		)
+		.refine(
+			(tags) =>
+				new Set(tags.map(({ repository, tag }) => `${repository}:${tag}`)).size === tags.length,
+			'the same tag twice',
+		),
 });
 export type Receipt = z.infer<typeof receiptSchema>;
+
+/** Undefined where it is not a repository as it is written in full. */
+export function readRepository(text: string): Repository | undefined {
+	const parsed = parseReference(text);
+	if (!parsed.ok) return undefined;
+	const { registry, repository } = parsed.reference;
+	return formatReference(parsed.reference) === text &&
+		text === formatRepository({ registry, repository })
+		? { registry, repository }
+		: undefined;
+}
 
 export interface RunTimes {
 	/** milliseconds since 1970 */

@@ -85,18 +85,32 @@ const hopeless: ReadonlySet<ProblemCode> = new Set([
 	'token-rejected',
 ]);
 
+type Found = Extract<TagMoveResult, { state: 'conflict' }>['found'];
+
+/** What is said where a tag is neither where it was seen nor where it is to be. */
 export function conflictProblem({
 	move,
 	found,
 }: {
 	readonly move: TagMove;
-	readonly found: Extract<TagMoveResult, { state: 'conflict' }>['found'];
+	readonly found: Found;
 }): Problem {
 	const { registry, repository, tag, expect } = move;
 	const reference = formatReference({ registry, repository, tag });
 	const was = expect === 'absent' ? 'was not there' : `pointed to ${expect}`;
 	const is = found === 'absent' ? 'is gone' : `points to ${found}`;
 	const reason = `When this was planned, ${reference} ${was}; now it ${is}. It was left as it is.`;
+	return { code: 'conflict', origin: 'registry', reason, registry, reference };
+}
+
+/** What is said where a tag points elsewhere after this run has seen to it. */
+export function movedAgainProblem(
+	{ registry, repository, tag, digest }: TagMove,
+	found: Found,
+): Problem {
+	const reference = formatReference({ registry, repository, tag });
+	const is = found === 'absent' ? 'it is gone' : `it points to ${found}`;
+	const reason = `${reference} was seen to, but read back ${is}, not ${digest === 'absent' ? 'gone' : `to ${digest}`}: somebody has moved it again.`;
 	return { code: 'conflict', origin: 'registry', reason, registry, reference };
 }
 
@@ -108,6 +122,9 @@ export class Run {
 	/** An error that is none of a registry's: a defect to be reported. */
 	defect: unknown;
 	readonly #byStep: ReadonlyMap<Step, Item>;
+	/** Blobs and uploads by place and content. */
+	readonly #blobs: ReadonlyMap<string, Item>;
+	#isHopeless = false;
 
 	constructor(plan: Plan) {
 		this.plan = plan;
@@ -116,6 +133,13 @@ export class Run {
 			return { step, sizeBytes, state: 'queued', bytes: 0, problem: undefined, verified: false };
 		});
 		this.#byStep = new Map(this.items.map((item) => [item.step, item]));
+		this.#blobs = new Map(
+			this.items.flatMap((item) => {
+				const { step } = item;
+				const isBlob = step.kind === 'blob' || step.kind === 'upload';
+				return isBlob ? [[`${step.to} ${step.content}`, item] as const] : [];
+			}),
+		);
 	}
 
 	item(step: Step): Item {
@@ -132,8 +156,9 @@ export class Run {
 		return this.items.filter(({ state }) => state === 'active');
 	}
 
+	/** Something failed that would fail for everything after it too. */
 	get isHopeless(): boolean {
-		return this.failed.some(({ problem }) => problem !== undefined && hopeless.has(problem.code));
+		return this.#isHopeless;
 	}
 
 	get bytes(): RunBytes {
@@ -153,6 +178,7 @@ export class Run {
 	/** Begins it, or begins it again: what failed or was cut off is queued, everything is read back anew. */
 	begin(): void {
 		this.outcome = undefined;
+		this.#isHopeless = false;
 		this.defect = undefined;
 		for (const item of this.items) {
 			item.verified = false;
@@ -168,11 +194,11 @@ export class Run {
 		item.problem = undefined;
 		if (step.kind !== 'manifest') return;
 		item.verified = false;
-		for (const other of this.items) {
-			if (other.step.kind !== 'blob' && other.step.kind !== 'upload') continue;
-			if (other.step.to !== step.to || !step.needs.includes(other.step.content)) continue;
-			other.state = 'queued';
-			other.bytes = 0;
+		for (const content of step.needs) {
+			const blob = this.#blobs.get(`${step.to} ${content}`);
+			if (!blob) continue;
+			blob.state = 'queued';
+			blob.bytes = 0;
 		}
 	}
 
@@ -216,6 +242,7 @@ export class Run {
 	fail(item: Item, problem: Problem): Item {
 		item.state = 'failed';
 		item.problem = problem;
+		this.#isHopeless ||= hopeless.has(problem.code);
 		return item;
 	}
 

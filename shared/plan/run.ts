@@ -2,7 +2,9 @@
  * Carries a plan out: blobs, what the plan made, manifests, then reads all of it back, and only then moves tags,
  * the root's last. Every step may be repeated; a run that was stopped and is begun again does only what is missing.
  */
+import { referencedDigests } from '../index/closure.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { Document } from '../oci/document.ts';
 import { byDigest, formatReference, type DigestReference } from '../oci/reference.ts';
 import { ProblemError, problemOf, saysNoTag, type Problem } from '../registry/problem.ts';
 import type {
@@ -11,6 +13,7 @@ import type {
 	CallOptions,
 	DocumentRequest,
 	ManifestPush,
+	PresenceRequest,
 	Registries,
 	TagMove,
 } from '../registry/registries.ts';
@@ -18,6 +21,7 @@ import { batches, type Gate } from './batches.ts';
 import type { Pause } from './pause.ts';
 import {
 	contentAt,
+	isInPlace,
 	repositoryAt,
 	stepsOf,
 	type BlobStep,
@@ -27,13 +31,15 @@ import {
 	type TagStep,
 	type UploadStep,
 } from './plan.ts';
-import { conflictProblem, type Item, type Run } from './run-state.ts';
+import { conflictProblem, movedAgainProblem, type Item, type Run } from './run-state.ts';
 import { presentManifests } from './survey.ts';
 
 export interface RunOptions {
 	readonly signal?: AbortSignal | undefined;
 	/** While it is set nothing new is begun; what is under way goes on to its end. */
 	readonly pause?: Pause | undefined;
+	/** Asks for every blob too before tags move: manifests that were there before vouch for theirs otherwise. */
+	readonly deep?: boolean | undefined;
 }
 
 /** Stops a run where going on makes no sense; the reason is told by the run. */
@@ -55,6 +61,13 @@ function isRefusedRemoval({ step, problem }: Item): boolean {
 	return step.kind === 'tag' && step.content === undefined && problem?.code === 'unsupported';
 }
 
+function lostBlob({ reference }: PresenceRequest): Problem {
+	const { registry } = reference;
+	const name = formatReference(reference);
+	const reason = `${registry} took ${name}, or a manifest that needs it, but does not have it.`;
+	return { code: 'blob-unknown', origin: 'registry', reason, registry, reference: name };
+}
+
 interface FoundTag {
 	readonly step: TagStep;
 	readonly move: TagMove;
@@ -73,14 +86,16 @@ class Runner {
 	readonly #plan: Plan;
 	readonly #call: CallOptions;
 	readonly #gate: Gate;
+	readonly #deep: boolean;
 	/** What the target was asked for and has not. */
-	readonly #missing = new Set<ManifestStep>();
+	#missing: readonly ManifestStep[] = [];
 
 	constructor(registries: Registries, run: Run, options: RunOptions) {
 		this.#registries = registries;
 		this.#run = run;
 		this.#plan = run.plan;
-		const { signal, pause } = options;
+		const { signal, pause, deep = false } = options;
+		this.#deep = deep;
 		this.#call = { signal };
 		this.#gate = {
 			// What failed would fail for everything after it too.
@@ -103,7 +118,7 @@ class Runner {
 			if (missing.length === 0) break;
 			const [first] = missing;
 			if (round === 2 && first?.problem) throw new Stopped(first.problem);
-			this.#missing.clear();
+			this.#missing = missing.flatMap(({ step }) => (step.kind === 'manifest' ? [step] : []));
 			for (const item of missing) this.#run.requeue(item.step);
 		}
 		yield* this.#moveTags();
@@ -113,11 +128,10 @@ class Runner {
 	async *#survey(): AsyncGenerator<Run> {
 		this.#run.phase = 'checking';
 		yield this.#run;
-		const present = await presentManifests(this.#plan, this.#registries, this.#call);
+		const options = { ...this.#call, failuresAreMissing: true };
+		const present = await presentManifests(this.#plan, this.#registries, options);
 		this.#run.skipPresent(present);
-		for (const step of stepsOf(this.#plan, 'manifest')) {
-			if (!present.has(step)) this.#missing.add(step);
-		}
+		this.#missing = stepsOf(this.#plan, 'manifest').filter((step) => !present.has(step));
 		yield this.#run;
 	}
 
@@ -175,11 +189,12 @@ class Runner {
 
 	async *#push(steps: readonly ManifestStep[]): AsyncGenerator<Run> {
 		const pushes = new Map<ManifestPush, Item>();
+		const missing = new Set(this.#missing);
 		for (const step of steps) {
 			const { bytes, mediaType } = contentAt(this.#plan, step.content);
 			const to = targetOf(this.#plan, step);
 			const from = step.from.map((place) => repositoryAt(this.#plan, place));
-			const push = { to, mediaType, isMissing: this.#missing.has(step) };
+			const push = { to, mediaType, isMissing: missing.has(step) };
 			pushes.set(bytes ? { ...push, bytes } : { ...push, from }, this.#run.item(step));
 		}
 		const begin = (batch: readonly ManifestPush[]) =>
@@ -219,13 +234,46 @@ class Runner {
 		const missing: Item[] = [];
 		const requests = stepsOf(this.#plan, 'manifest')
 			.filter((step) => !this.#run.item(step).verified)
-			.map((step) => ({ reference: targetOf(this.#plan, step) }));
+			.map((step) => ({ reference: targetOf(this.#plan, step), forWriting: true }));
 		const options = { ...this.#call, fresh: true };
 		for await (const result of this.#registries.readManifests(requests, options)) {
 			const item = items.get(formatReference(result.request.reference));
 			if (!item) continue;
-			if (result.ok) item.verified = true;
-			else missing.push(this.#run.fail(item, result.problem));
+			const problem = result.ok ? this.#understated(item, result.document) : result.problem;
+			if (problem) missing.push(this.#run.fail(item, problem));
+			else item.verified = true;
+			yield this.#run;
+		}
+		if (this.#deep && missing.length === 0) missing.push(...(yield* this.#askForBlobs()));
+		return missing;
+	}
+
+	/** A plan may come from anybody: what it says a manifest needs has to be what the manifest says. */
+	#understated({ step }: Item, document: Document): Problem | undefined {
+		if (step.kind !== 'manifest' || isInPlace(step)) return undefined;
+		const needed = new Set<string>(step.needs.map((place) => contentAt(this.#plan, place).digest));
+		const unstated = referencedDigests(document).find((digest) => !needed.has(digest));
+		if (unstated === undefined) return undefined;
+		const reason = `The plan does not say that ${document.digest} needs ${unstated}: it is incomplete, and no tag is moved.`;
+		return { code: 'plan-invalid', origin: 'content', reason };
+	}
+
+	/** Those that are not there although the registry took them, or took a manifest that needs them. */
+	async *#askForBlobs(): AsyncGenerator<Run, readonly Item[]> {
+		const steps = this.#plan.steps.filter(
+			(step): step is BlobStep | UploadStep => step.kind === 'blob' || step.kind === 'upload',
+		);
+		const items = new Map<PresenceRequest, Item>();
+		for (const step of steps) {
+			const reference = targetOf(this.#plan, step);
+			items.set({ kind: 'blob', reference, forWriting: true }, this.#run.item(step));
+		}
+		const missing: Item[] = [];
+		const options = { ...this.#call, fresh: true };
+		for await (const result of this.#registries.exists([...items.keys()], options)) {
+			const item = items.get(result.request);
+			if (!item || (result.ok && result.present)) continue;
+			missing.push(this.#run.fail(item, result.ok ? lostBlob(result.request) : result.problem));
 			yield this.#run;
 		}
 		return missing;
@@ -277,7 +325,7 @@ class Runner {
 			if (item.state === 'failed') continue;
 			if (problem) this.#run.fail(item, problem);
 			else if (found === move.digest) item.verified = true;
-			else if (found) this.#run.fail(item, conflictProblem({ move, found }));
+			else if (found) this.#run.fail(item, movedAgainProblem(move, found));
 			yield this.#run;
 		}
 		this.#stopOnFailure();
@@ -288,7 +336,7 @@ class Runner {
 		for (const step of steps) {
 			const move = this.#moveOf(step);
 			const { registry, repository, tag } = move;
-			moves.set({ reference: { registry, repository, tag } }, { step, move });
+			moves.set({ reference: { registry, repository, tag }, forWriting: true }, { step, move });
 		}
 		const options = { ...this.#call, fresh: true };
 		for await (const result of this.#registries.readManifests([...moves.keys()], options)) {

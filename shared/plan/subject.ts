@@ -66,6 +66,8 @@ export const undoSubjectSchema = z.strictObject({
 	plan: digestSchema,
 	/** when that run ended, as its receipt says */
 	finishedAt: z.string(),
+	/** what cannot be undone, as sentences */
+	notes: z.array(z.string()),
 });
 export type UndoSubject = z.infer<typeof undoSubjectSchema>;
 

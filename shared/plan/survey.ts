@@ -1,8 +1,16 @@
 /** What of a plan is at its targets already: asked of what is on top first, as what lists others vouches for them. */
 import { byDigest, formatReference } from '../oci/reference.ts';
-import { ProblemError } from '../registry/problem.ts';
+import { ProblemError, saysBroken } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
 import { contentAt, repositoryAt, stepsOf, type ManifestStep, type Plan } from './plan.ts';
+
+export interface SurveyOptions extends CallOptions {
+	/**
+	 * Counts a manifest over which the registry itself fails (500) as not there, for who is about to write it anew:
+	 * docker-registry answers so for ever where a full disk cut its link short, and only writing it heals that.
+	 */
+	readonly failuresAreMissing?: boolean;
+}
 
 /** The steps whose manifests nothing else in the plan lists. */
 function rootsOf(steps: readonly ManifestStep[]): readonly ManifestStep[] {
@@ -16,7 +24,7 @@ async function ask(
 	plan: Plan,
 	registries: RegistryReader,
 	steps: readonly ManifestStep[],
-	options: CallOptions,
+	{ failuresAreMissing = false, signal }: SurveyOptions,
 ): Promise<readonly ManifestStep[]> {
 	const byName = new Map<string, ManifestStep>();
 	for (const step of steps) {
@@ -26,10 +34,14 @@ async function ask(
 	const requests = [...byName.values()].map((step) => ({
 		kind: 'manifest' as const,
 		reference: byDigest(repositoryAt(plan, step.to), contentAt(plan, step.content).digest),
+		forWriting: true,
 	}));
 	const present: ManifestStep[] = [];
-	for await (const result of registries.exists(requests, { ...options, fresh: true })) {
-		if (!result.ok) throw new ProblemError(result.problem);
+	for await (const result of registries.exists(requests, { signal, fresh: true })) {
+		if (!result.ok) {
+			if (failuresAreMissing && saysBroken(result.problem)) continue;
+			throw new ProblemError(result.problem);
+		}
 		const step = byName.get(formatReference(result.request.reference));
 		if (result.present && step) present.push(step);
 	}
@@ -43,7 +55,7 @@ async function ask(
 export async function presentManifests(
 	plan: Plan,
 	registries: RegistryReader,
-	options: CallOptions = {},
+	options: SurveyOptions = {},
 ): Promise<ReadonlySet<ManifestStep>> {
 	const steps = stepsOf(plan, 'manifest');
 	const byPlace = new Map(steps.map((step) => [`${step.to} ${step.content}`, step]));

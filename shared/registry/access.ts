@@ -9,6 +9,9 @@ export interface Access {
 
 export const pull: Access = { action: 'pull' };
 
+/** What writing needs, and looking before writing where a registry shows a repository only to who may write. */
+export const push: Access = { action: 'push' };
+
 const actions: Readonly<Record<Access['action'], string>> = {
 	pull: 'pull',
 	push: 'pull,push',

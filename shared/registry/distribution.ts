@@ -9,7 +9,7 @@ import {
 	type Reference,
 	type Repository,
 } from '../oci/reference.ts';
-import type { Access } from './access.ts';
+import { push, type Access } from './access.ts';
 import type { Problem, ProblemCode } from './problem.ts';
 import { explainWriteRefusal, writeRefusalCode, type UpstreamError } from './write-refusal.ts';
 
@@ -102,7 +102,7 @@ export function startUploadRequest(blob: DigestReference): RegistryRequest {
 		headers: plain,
 		repository: blob,
 		subject: formatReference(blob),
-		access: { action: 'push' },
+		access: push,
 	};
 }
 
@@ -125,7 +125,7 @@ export function manifestPushRequest(
 		...manifestRequest(to),
 		method: 'PUT',
 		headers: { 'content-type': manifest.mediaType, ...plain, ...condition },
-		access: { action: 'push' },
+		access: push,
 		body: manifest.bytes,
 	};
 }
@@ -151,7 +151,7 @@ export function tagCondition(expect: Digest | 'absent'): Readonly<Record<string,
 
 /** The same request with a login that may also write, so that looking before writing needs no second one. */
 export function forWriting(request: RegistryRequest): RegistryRequest {
-	return { ...request, access: { action: 'push' } };
+	return { ...request, access: push };
 }
 
 /** The tag under which registries without the referrers API keep them (distribution-spec, "Referrers Tag Schema"). */

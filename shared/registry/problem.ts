@@ -115,3 +115,8 @@ export function saysDamaged(problem: Problem): boolean {
 		problem.code === 'malformed'
 	);
 }
+
+/** True where a registry that answers fails over this one thing: it may be there, and be broken. */
+export function saysBroken({ code, status }: Problem): boolean {
+	return code === 'registry-failure' && status === 500;
+}

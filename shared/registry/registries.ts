@@ -26,6 +26,11 @@ export interface DocumentRequest<R extends Reference = Reference> {
 	 * Content may not lead to private addresses that the user did not name.
 	 */
 	readonly namedBy?: string | undefined;
+	/**
+	 * Asked as who is about to write there. Many registries show a repository that does not exist yet, or what is
+	 * in a private one, only to a login that may push to it.
+	 */
+	readonly forWriting?: boolean | undefined;
 }
 
 export type DocumentResult<R extends Reference = Reference> =

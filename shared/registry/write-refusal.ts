@@ -1,7 +1,7 @@
 /** What it means that a registry does not take something: by status and code, and by text where there is nothing else. */
-import { formatRepository } from '../oci/reference.ts';
+import { formatRepository, type Repository } from '../oci/reference.ts';
 import type { RegistryRequest } from './distribution.ts';
-import type { ProblemCode } from './problem.ts';
+import type { Problem, ProblemCode } from './problem.ts';
 
 /** One entry of a registry's error body. */
 export interface UpstreamError {
@@ -30,6 +30,8 @@ function targetOf({ method, path }: RegistryRequest): Refused['target'] {
 
 function isStorageFull({ status, codes, text }: Refused): boolean {
 	if (status === 507 || codes.includes('QUOTA_EXCEEDED')) return true;
+	// docker-registry's filesystem driver gives the number alone where it cannot begin an upload: ENOSPC, EDQUOT.
+	if (/"DriverName":"filesystem".*"Err":(?:28|122)\b/.test(text)) return true;
 	return /no space left on device|disk quota|\bquota\b/i.test(text);
 }
 
@@ -171,10 +173,23 @@ export function explainWriteRefusal(
 	const { request, registry, status, said } = circumstances;
 	const { subject } = request;
 	if (code === 'unsupported' && request.method === 'DELETE') {
-		return { code, reason: `${registry} removes no tags, so ${subject} stays.${said}` };
+		// Without the tag's name: whatever it keeps, it keeps for one reason.
+		return { code, reason: `${registry} removes no tags, so they stay.${said}` };
 	}
 	const reason =
 		sentences[code]?.(registry, subject, circumstances) ??
 		`${registry} answered ${status} to an attempt to write ${subject}.${said}`;
 	return { code, reason };
+}
+
+/** True where a registry, or who hands out its tokens, does not let this login in. */
+export function refusesLogin({ code }: Problem): boolean {
+	return code === 'unauthorized' || code === 'denied' || code === 'credentials-unusable';
+}
+
+/** That a repository shows nothing, not even with the login that is to write there; `refusal` is what it said. */
+export function refusedToWriter(refusal: Problem, repository: Repository): Problem {
+	const name = formatRepository(repository);
+	const reason = `This account may not write to ${name}, or that repository has to be created first, as some registries want it. ${refusal.reason}`;
+	return { ...refusal, reason };
 }

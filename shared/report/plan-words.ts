@@ -50,8 +50,9 @@ function pruneHeadline(subject: PruneSubject): string {
 	return `${parts.join('; ')}.`;
 }
 
-function undoHeadline({ plan, finishedAt }: UndoSubject): string {
-	return `Tags go back to where they were before the run of plan ${plan}, which ended at ${finishedAt}. What was copied stays.`;
+function undoHeadline({ plan, finishedAt, notes }: UndoSubject): string {
+	const what = `Tags go back to where they were before the run of plan ${plan}, which ended at ${finishedAt}. What was copied stays.`;
+	return [what, ...notes].join(' ');
 }
 
 /** What a plan says of itself, in one sentence. */

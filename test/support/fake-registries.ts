@@ -109,6 +109,10 @@ export class FakeRegistries implements Registries {
 		this.#manifests.delete(formatReference(reference));
 	}
 
+	forgetBlob(reference: DigestReference): void {
+		this.#blobs.delete(formatReference(reference));
+	}
+
 	/** Keeps the name, changes the content: what a broken disk does. */
 	corrupt(reference: DigestReference, bytes: Uint8Array): void {
 		const name = formatReference(reference);
@@ -333,7 +337,7 @@ export class FakeRegistries implements Registries {
 		for (const push of pushes) {
 			await turn(signal);
 			try {
-				const isThere = this.hasManifest(push.to);
+				const isThere = !push.isMissing && this.hasManifest(push.to);
 				if (!isThere) await this.#push(push, signal);
 				yield { push, state: isThere ? 'existed' : 'pushed' };
 			} catch (error) {

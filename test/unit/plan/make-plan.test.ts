@@ -8,7 +8,7 @@ import type { Plan, Step } from '../../../shared/plan/plan.ts';
 import { problemOf, type Problem } from '../../../shared/registry/problem.ts';
 import { FakeRegistries, hashOf } from '../../support/fake-registries.ts';
 import { contentOf, descriptorOf, type Content } from '../../support/release-maker.ts';
-import { smallImage, source, target, undoSubject, type SmallImage } from './small-plan.ts';
+import { smallImage, source, subjectOf, target, type SmallImage } from './small-plan.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 
@@ -27,18 +27,24 @@ function indexOf(entries: readonly object[]): Content {
 	});
 }
 
+const root = { ...target, tag: 'root' };
+
+/** Publishes, and tags the last of the roots as the release. */
 function publish(
 	registries: FakeRegistries,
 	changes: Partial<Publication>,
 	documents = new Documents(),
 ): Promise<Plan> {
+	const { roots = [], tags = [] } = changes;
+	const release = roots.at(-1)!;
+	const tag = { ...release.to, tag: root.tag, digest: release.digest };
 	const publication = {
-		subject: undoSubject,
-		roots: [],
+		subject: subjectOf(`${formatRepository(release.to)}:${root.tag}`, release.digest),
 		manifests: [],
 		blobs: [],
-		tags: [],
 		...changes,
+		roots,
+		tags: [...tags, tag],
 	};
 	return makePlan({ registries, hash: hashOf, documents }, publication);
 }
@@ -53,8 +59,9 @@ function line(plan: Plan, step: Step): string {
 	return `${step.kind} ${content} to ${place(step.to)}${from}${tag}`;
 }
 
+/** All steps but the last, which tags the release. */
 function lines(plan: Plan): string[] {
-	return plan.steps.map((step) => line(plan, step));
+	return plan.steps.slice(0, -1).map((step) => line(plan, step));
 }
 
 async function failure(promise: Promise<unknown>): Promise<Problem> {
@@ -201,7 +208,7 @@ describe('making a plan', () => {
 			roots: [{ digest: index.digest, to: target, from: source }],
 			tags: [{ ...target, tag: 'v1', digest: index.digest }],
 		});
-		expect(plan.steps.at(-1)).toMatchObject({ kind: 'tag', expect: before.digest });
+		expect(plan.steps.at(-2)).toMatchObject({ kind: 'tag', expect: before.digest });
 	});
 
 	it('is the same plan however the documents arrive', async () => {

@@ -7,7 +7,8 @@ import type { Plan, Step } from '../../../shared/plan/plan.ts';
 import { problemOf } from '../../../shared/registry/problem.ts';
 import { hashOf } from '../../support/fake-registries.ts';
 import { contentOf } from '../../support/release-maker.ts';
-import { smallImage, smallPlan, source, target } from './small-plan.ts';
+import type { PlanSubject } from '../../../shared/plan/subject.ts';
+import { smallImage, smallPlan, source, subjectOf, target } from './small-plan.ts';
 
 type FileJson = Record<string, unknown> & {
 	contents: Record<string, unknown>[];
@@ -173,6 +174,43 @@ describe('a plan file is refused', () => {
 	it('where a repository is named that no step is about', async () => {
 		const repositories = [source, target, { registry: 'hidden.test', repository: 'x' }];
 		expect(await consistent({ repositories })).toMatch(/none of its steps is about/);
+	});
+
+	it('where a repository is listed twice, under which one tag could go two ways', async () => {
+		expect(await consistent({ repositories: [source, target, target] })).toMatch(/twice/);
+	});
+
+	it('where it says less than a made manifest needs', async () => {
+		const reason = await stepsOf((steps) =>
+			steps.map((step) =>
+				step.kind === 'manifest' && step.content === 3 ? { ...step, needs: [] } : step,
+			),
+		);
+		expect(reason).toMatch(/needs other things than the plan says/);
+	});
+
+	it('where the tag of the release is not the last', async () => {
+		const reason = await stepsOf((steps) => [
+			...steps,
+			{ kind: 'tag', content: 3, to: 1, tag: 'later', expect: 'absent' },
+		]);
+		expect(reason).toMatch(/is not the last to move/);
+	});
+
+	it('where it says that it publishes what none of its steps does', async () => {
+		const { index } = smallImage('another');
+		const subject = subjectOf('registry.test/acme/pruned:v1', index.digest);
+		expect(await consistent({ subject })).toMatch(/none of its steps does/);
+	});
+
+	it('where it says that it only moves tags back, and copies too', async () => {
+		const subject: PlanSubject = {
+			kind: 'undo',
+			plan: hashOf('sha256', new Uint8Array([1])),
+			finishedAt: '2026-01-02T03:04:05.000Z',
+			notes: [],
+		};
+		expect(await consistent({ subject })).toMatch(/it has a blob step/);
 	});
 
 	it('where content is held that no step is about', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { byDigest, formatReference, formatRepository } from '../../../shared/oci/reference.ts';
+import { byDigest, formatRepository } from '../../../shared/oci/reference.ts';
 import { estimate } from '../../../shared/plan/estimate.ts';
 import { Pause } from '../../../shared/plan/pause.ts';
 import { parsePlan, printPlan } from '../../../shared/plan/plan-file.ts';
@@ -10,6 +10,7 @@ import { Run } from '../../../shared/plan/run-state.ts';
 import { runPlan } from '../../../shared/plan/run.ts';
 import { problemOf, type Problem } from '../../../shared/registry/problem.ts';
 import { FakeRegistries, hashOf } from '../../support/fake-registries.ts';
+import type { Content as Made } from '../../support/release-maker.ts';
 import { smallImage, smallPlan, source, target } from './small-plan.ts';
 
 const image = smallImage();
@@ -32,6 +33,12 @@ async function finish(
 ): Promise<Run> {
 	for await (const _ of runPlan(registries, run, { signal }));
 	return run;
+}
+
+async function manySteps(count: number): Promise<Plan> {
+	const plan = await smallPlan();
+	const steps = Array.from({ length: count }, () => ({ ...plan.steps[0]! }));
+	return { ...plan, steps };
 }
 
 function failing(code: Problem['code'], reason = 'no'): Problem {
@@ -160,6 +167,66 @@ describe('running a plan', () => {
 		expect(registries.written).toEqual([`manifest ${to}@${image.image.digest}`]);
 	});
 
+	it('writes a manifest again that is there and does not come back whole', async () => {
+		const registries = registriesWithSource();
+		const plan = await smallPlan();
+		await finish(registries, plan);
+		registries.corrupt(byDigest(target, image.image.digest), new Uint8Array([1]));
+		registries.written.length = 0;
+		const run = await finish(registries, plan);
+		expect(run.outcome).toEqual({ kind: 'verified' });
+		expect(registries.written).toEqual([`manifest ${to}@${image.image.digest}`]);
+	});
+
+	it('moves no tag where a copied manifest needs more than the plan says', async () => {
+		const registries = registriesWithSource();
+		// Otherwise this registry itself would refuse the manifest.
+		registries.putBlob(target, image.layer.bytes);
+		const { steps } = await smallPlan();
+		const lying = steps.map((step) =>
+			step.kind === 'manifest' && step.content === 2 ? { ...step, needs: [1] } : step,
+		);
+		const run = await finish(registries, await smallPlan({ steps: lying }));
+		expect(run.outcome).toMatchObject({ kind: 'failed', problem: { code: 'plan-invalid' } });
+		expect(registries.tagOf(target, 'v1')).toBe('absent');
+	});
+
+	it('asked to look deep, finds a blob that is gone below a manifest that is there, and copies it again', async () => {
+		const registries = registriesWithSource();
+		const plan = await smallPlan();
+		await finish(registries, plan);
+		registries.forgetBlob(byDigest(target, image.layer.digest));
+		registries.written.length = 0;
+		const run = new Run(plan);
+		for await (const _ of runPlan(registries, run, { deep: true }));
+		expect(run.outcome).toEqual({ kind: 'verified' });
+		expect(registries.written).toEqual([`blob ${to}@${image.layer.digest}`]);
+	});
+
+	it('says so where a tag that it moved points elsewhere when it is read back', async () => {
+		const registries = registriesWithSource();
+		const other = smallImage('other').index;
+		const asked = registries.asked.length;
+		registries.beforeRead = async ({ tag }) => {
+			const isReadBack = registries.tagOf(target, 'v1') === image.index.digest;
+			if (tag && isReadBack && registries.asked.length > asked) {
+				registries.putManifest(target, other, 'v1');
+			}
+		};
+		const run = await finish(registries, await smallPlan());
+		expect(run.outcome).toMatchObject({ kind: 'failed', problem: { code: 'conflict' } });
+		expect(run.failed[0]?.problem?.reason).toContain('somebody has moved it again');
+	});
+
+	it('takes no longer for a failure among a hundred thousand steps than for one among few', async () => {
+		const run = new Run(await manySteps(100_000));
+		const [first] = run.items;
+		run.fail(first!, failing('blob-unknown'));
+		let looked = 0;
+		for (let at = 0; at < 1_000_000; at += 1) looked += Number(run.isHopeless);
+		expect(looked).toBe(0);
+	});
+
 	it('says where a tag points that was moved meanwhile, and leaves it there', async () => {
 		const registries = registriesWithSource();
 		const plan = await smallPlan();
@@ -272,6 +339,22 @@ describe('a receipt', () => {
 	});
 
 	it.each([
+		['a tag that is none', { tag: '../../other/manifests/latest' }],
+		['a repository that is none', { repository: 'registry.test/acme/pruned:zzz' }],
+	])('that names %s is refused', async (_, change) => {
+		const receipt = receiptOf(await finish(registriesWithSource(), await smallPlan()), times);
+		const tags = receipt.tags.map((tag) => ({ ...tag, ...change }));
+		const text = JSON.stringify({ ...receipt, tags });
+		expect(problemOf(capture(() => parseReceipt(text))).code).toBe('plan-invalid');
+	});
+
+	it('that names a tag twice is refused', async () => {
+		const receipt = receiptOf(await finish(registriesWithSource(), await smallPlan()), times);
+		const text = JSON.stringify({ ...receipt, tags: [...receipt.tags, ...receipt.tags] });
+		expect(problemOf(capture(() => parseReceipt(text))).reason).toContain('twice');
+	});
+
+	it.each([
 		['no JSON', '{"schema":'],
 		['a plan', '{"schema":"espalier/plan/v1"}'],
 		['nothing', '{}'],
@@ -349,21 +432,43 @@ describe('undoing', () => {
 		expect(registries.tagOf(target, 'v1')).toBe(other.digest);
 	});
 
-	it('is impossible where the old manifest is gone; it is named', async () => {
-		const registries = registriesWithSource();
-		const before = registries.putManifest(target, smallImage('before').index, 'v1');
+	/** A run that moved `v1` and `root` away from manifests of their own. */
+	async function twoMoved(registries: FakeRegistries) {
+		const [one, two] = ['one', 'two'].map((name) => smallImage(name).index) as [Made, Made];
+		const before = registries.putManifest(target, one, 'v1');
+		const rootBefore = registries.putManifest(target, two, 'root');
 		const { steps } = await smallPlan();
-		const changed = steps.map((step) =>
-			step.kind === 'tag' ? { ...step, expect: before.digest } : step,
-		);
+		const changed = [
+			...steps.map((step) => (step.kind === 'tag' ? { ...step, expect: before.digest } : step)),
+			{ kind: 'tag' as const, content: 3, to: 1, tag: 'root', expect: rootBefore.digest },
+		];
 		const run = await finish(registries, await smallPlan({ steps: changed }));
+		return { run, before, rootBefore };
+	}
+
+	it('names a tag whose old manifest is gone, and moves the others back', async () => {
+		const registries = registriesWithSource();
+		const { run, before, rootBefore } = await twoMoved(registries);
 		registries.forget(before);
+		const plan = await undo(registries, run);
+		expect(plan.subject).toMatchObject({ notes: [expect.stringContaining(`${to}:v1`) as string] });
+		expect((await finish(registries, plan)).outcome).toEqual({ kind: 'verified' });
+		expect(registries.tagOf(target, 'root')).toBe(rootBefore.digest);
+		expect(registries.tagOf(target, 'v1')).toBe(image.index.digest);
+	});
+
+	it('is impossible where all old manifests are gone; they are named', async () => {
+		const registries = registriesWithSource();
+		const { run, before, rootBefore } = await twoMoved(registries);
+		registries.forget(before);
+		registries.forget(rootBefore);
 		const problem = await undo(registries, run).then(
 			() => undefined,
 			(error: unknown) => problemOf(error),
 		);
 		expect(problem).toMatchObject({ code: 'plan-impossible' });
-		expect(problem?.reason).toContain(formatReference(before));
+		expect(problem?.reason).toContain(before.digest);
+		expect(problem?.reason).toContain(rootBefore.digest);
 	});
 });
 

@@ -1,5 +1,7 @@
 /** A small plan, made by hand: one image copied under a made index, and a tag for it. */
+import type { Digest } from '../../../shared/oci/digest.ts';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
+import { formatRepository } from '../../../shared/oci/reference.ts';
 import { planId } from '../../../shared/plan/plan-file.ts';
 import type { Content, Plan, Step } from '../../../shared/plan/plan.ts';
 import type { PlanSubject } from '../../../shared/plan/subject.ts';
@@ -47,11 +49,32 @@ function made({ digest, mediaType, bytes }: Made): Content {
 	return { digest, mediaType, sizeBytes: bytes.length, bytes };
 }
 
-export const undoSubject: PlanSubject = {
-	kind: 'undo',
-	plan: hashOf('sha256', new Uint8Array([1])),
-	finishedAt: '2026-01-02T03:04:05.000Z',
-};
+/** A subject that says as little as it can: that this digest is published under this tag. */
+export function subjectOf(release: string, digest: Digest): PlanSubject {
+	return {
+		kind: 'prune-release',
+		source: { reference: `${formatRepository(source)}:1`, digest },
+		choices: {
+			preset: 'none',
+			keep: [],
+			components: [],
+			exclude: [],
+			toggled: [],
+			repository: formatRepository(target),
+			release,
+			tagTemplate: '',
+			selfContained: false,
+			rewriteVersion: false,
+		},
+		version: { from: '4.20.0', to: '4.20.0' },
+		release: { digest, removed: [] },
+		components: [],
+		untouched: 0,
+		files: [],
+		mentions: [],
+		notes: [],
+	};
+}
 
 /** Layer and image are copied, config and index count as made here. */
 export async function smallPlan(
@@ -66,7 +89,7 @@ export async function smallPlan(
 		{ kind: 'tag', content: 3, to: 1, tag: 'v1', expect: 'absent' },
 	];
 	const decided = {
-		subject: undoSubject,
+		subject: subjectOf(`${formatRepository(changes.repositories?.[1] ?? target)}:v1`, index.digest),
 		repositories: [source, target],
 		contents: [copied(layer), made(config), copied(image), made(index)],
 		steps,

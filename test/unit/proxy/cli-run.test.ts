@@ -29,6 +29,7 @@ function registriesWithSource(): FakeRegistries {
 const args = (more: { receipt?: string; surroundings?: readonly string[] } = {}) => ({
 	file: 'my plan.json',
 	receipt: undefined,
+	deep: false,
 	store: undefined,
 	registries: { plainHttp: [], authorities: new Map<string, string>(), trustedRealms: [] },
 	surroundings: [],

@@ -148,7 +148,13 @@ describe('a plan as Markdown', () => {
 	});
 
 	it('tells of an undo', async () => {
-		const text = planMarkdown(await smallPlan());
+		const plan = hashOf('sha256', new Uint8Array([1]));
+		const finishedAt = 'then';
+		const notes = ['One tag cannot go back.'];
+		const text = planMarkdown(
+			await smallPlan({ subject: { kind: 'undo', plan, finishedAt, notes } }),
+		);
+		expect(text).toContain('One tag cannot go back.');
 		expect(text).toMatch(
 			/^## Undo\n\nTags go back to where they were before the run of plan sha256:/,
 		);

@@ -76,10 +76,9 @@ export async function* verifiedChunks(
 		}
 	} catch (error) {
 		if (signal?.aborted || error instanceof ProblemError) throw error;
-		throw new ProblemError(
-			transportProblem(new Truncated(seen, { cause: error }), endpoint, reference.registry),
-			{ cause: error },
-		);
+		const broken = new Truncated(seen, { cause: error });
+		const problem = transportProblem(broken, endpoint, reference.registry);
+		throw new ProblemError({ ...problem, reference: formatReference(reference) }, { cause: error });
 	} finally {
 		body.destroy();
 	}

@@ -84,7 +84,7 @@ const explanations: Readonly<
 	},
 	denied: {
 		title: 'Access denied',
-		remedies: (problem) => ['Use an account that may read this repository.', login(problem)],
+		remedies: (problem) => ['Use an account that is allowed to do this in that repository.', login(problem)],
 	},
 	'repository-unknown': {
 		title: 'No such repository, or a hidden one',

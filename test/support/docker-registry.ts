@@ -1,6 +1,6 @@
 /** Debian's `docker-registry` on a free loopback port with a folder of its own, for as long as a test needs it. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +13,8 @@ export interface DockerRegistryOptions {
 	readonly auth?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 	/** the `storage` section's `maintenance` or others, merged in as they are */
 	readonly storage?: Readonly<Record<string, unknown>>;
+	/** keeps its data in memory where the machine has a file system for that, so that no disk is measured */
+	readonly inMemory?: boolean;
 }
 
 export interface DockerRegistry {
@@ -28,6 +30,7 @@ const program = 'docker-registry';
 export const hasDockerRegistry = isInstalled(program);
 export const skippedWithoutDockerRegistry = 'docker-registry is not installed';
 const patienceMs = 20_000;
+const memoryFolder = '/dev/shm';
 
 export async function freePort(): Promise<number> {
 	const server = createServer();
@@ -53,6 +56,14 @@ function configuration(root: string, host: string, options: DockerRegistryOption
 	});
 }
 
+async function parentFolder({ inMemory = false }: DockerRegistryOptions): Promise<string> {
+	if (!inMemory) return tmpdir();
+	return access(memoryFolder, constants.W_OK).then(
+		() => memoryFolder,
+		() => tmpdir(),
+	);
+}
+
 async function isReady(host: string): Promise<boolean> {
 	try {
 		const { statusCode, body } = await request(`http://${host}/v2/`);
@@ -67,7 +78,7 @@ async function isReady(host: string): Promise<boolean> {
 export async function startDockerRegistry(
 	options: DockerRegistryOptions = {},
 ): Promise<DockerRegistry> {
-	const root = await mkdtemp(path.join(tmpdir(), 'espalier-registry-'));
+	const root = await mkdtemp(path.join(await parentFolder(options), 'espalier-registry-'));
 	const host = `127.0.0.1:${await freePort()}`;
 	const file = path.join(root, 'config.yml');
 	await writeFile(file, configuration(path.join(root, 'data'), host, options));

@@ -20,6 +20,7 @@ import { byDigest, formatReference, type Reference } from '../../shared/oci/refe
 import { releaseLabel } from '../../shared/release/read-release.ts';
 import { architectureKey } from '../../shared/release/release-metadata.ts';
 import { fixture, payloadLayer412 } from './fixtures.ts';
+import { pushImages } from './push-images.ts';
 import { inParallel, Pusher } from './push.ts';
 
 const width = 32;
@@ -115,21 +116,6 @@ async function buildComponents(
 			);
 			return { name, source: source ?? '', images, index: makeIndex(flavour, images) };
 		}),
-	);
-}
-
-async function pushImages(
-	pusher: Pusher,
-	repository: string,
-	images: readonly MadeImage[],
-): Promise<void> {
-	const blobs = new Map(
-		images.flatMap((image) => image.blobs.map((blob) => [blob.digest, blob] as const)),
-	);
-	await inParallel([...blobs.values()], width, ({ bytes }) => pusher.pushBlob(repository, bytes));
-	const manifests = new Map(images.map(({ manifest }) => [manifest.digest, manifest] as const));
-	await inParallel([...manifests.values()], width, ({ bytes, mediaType }) =>
-		pusher.pushManifest(repository, bytes, mediaType),
 	);
 }
 

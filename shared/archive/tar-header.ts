@@ -15,6 +15,10 @@ const mostMetadataBytes = 1024 * 1024;
 
 /** The contents of other headers: names and sizes that do not fit in theirs. */
 const metadataTypes = 'xgLK';
+/** GNU's old form of files with holes; the newer ones are in PAX records (GNU tar manual, "Sparse Formats"). */
+const sparseType = 'S';
+const sparseRecords = 'GNU.sparse.';
+
 /** Links, devices, folders and pipes: whatever their size field says, no data follows. */
 const bodylessTypes = '123456';
 
@@ -29,6 +33,8 @@ export type TarHeader =
 			readonly kind: 'entry';
 			readonly name: string;
 			readonly isFile: boolean;
+			/** Its data is not its content, but what lies between the holes. */
+			readonly isSparse: boolean;
 			readonly sizeBytes: number;
 			readonly sizeForm: SizeForm;
 	  };
@@ -36,6 +42,7 @@ export type TarHeader =
 interface Overrides {
 	name?: string;
 	sizeBytes?: number;
+	isSparse?: boolean;
 }
 
 export function malformedArchive(why: string): never {
@@ -131,6 +138,7 @@ function readPax(bytes: Uint8Array): Overrides {
 		const equals = record.indexOf('=');
 		const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
 		if (key === 'path') overrides.name = value;
+		if (key.startsWith(sparseRecords)) overrides.isSparse = true;
 		if (key === 'size') overrides.sizeBytes = Number(value);
 		at += length;
 	}
@@ -166,6 +174,7 @@ export class TarHeaders {
 			kind: 'entry',
 			name,
 			isFile: hasBody && !name.endsWith('/'),
+			isSparse: type === sparseType || overrides.isSparse === true,
 			sizeBytes: hasBody ? stated : 0,
 			sizeForm: overrides.sizeBytes === undefined ? ownForm : 'pax',
 		};

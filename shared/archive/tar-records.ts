@@ -15,6 +15,8 @@ import { readTar } from './tar.ts';
 export interface TarRecord {
 	readonly name: string;
 	readonly isFile: boolean;
+	/** Its data is not its content, but what lies between the holes. */
+	readonly isSparse: boolean;
 	/** from the beginning of the archive, in bytes */
 	readonly dataOffset: number;
 	readonly sizeBytes: number;
@@ -36,8 +38,8 @@ function* scan(archive: Uint8Array): Generator<TarRecord> {
 			const { type, sizeBytes } = header;
 			headers.addMetadata(type, archive.subarray(dataOffset, dataOffset + sizeBytes));
 		} else {
-			const { name, isFile, sizeBytes, sizeForm } = header;
-			yield { name, isFile, dataOffset, sizeBytes, sizeForm };
+			const { kind: _, ...entry } = header;
+			yield { ...entry, dataOffset };
 		}
 	}
 }
@@ -71,11 +73,29 @@ export function dataOf(archive: Uint8Array, { dataOffset, sizeBytes }: TarRecord
 	return archive.subarray(dataOffset, dataOffset + sizeBytes);
 }
 
+function refuse(reason: string): never {
+	throw new ProblemError({ code: 'unsupported', origin: 'content', reason });
+}
+
+function replaceable(record: TarRecord, sizeBytes: number): TarRecord {
+	const name = JSON.stringify(record.name);
+	if (record.isSparse) {
+		refuse(`The archive holds ${name} as a sparse file, so its content cannot be changed.`);
+	}
+	if (record.sizeForm === 'pax' && record.sizeBytes !== sizeBytes) {
+		refuse(
+			`The archive writes the size of ${name} in a PAX record, so its length cannot be changed.`,
+		);
+	}
+	return record;
+}
+
 /**
  * The archive with other content in some of its files. Headers stay as they are, but for the size and
  * checksum of files whose length changes, which are written in the form that they had.
  * @param replacements by records that `readRecords` gave for this very archive
- * @throws ProblemError `unsupported` where a size that changes is written in a PAX record, or does not fit
+ * @throws ProblemError `unsupported` for a sparse file, and where a size that changes is written in a PAX record, or
+ * does not fit
  */
 export function replaceFiles(
 	archive: Uint8Array,
@@ -87,18 +107,11 @@ export function replaceFiles(
 	for (const record of records) {
 		const content = replacements.get(record);
 		if (!content) continue;
-		const { dataOffset, sizeBytes, sizeForm, name } = record;
+		const { dataOffset, sizeBytes } = replaceable(record, content.length);
 		if (content.length === sizeBytes) {
 			parts.push(archive.subarray(at, dataOffset), content);
 			at = dataOffset + sizeBytes;
 			continue;
-		}
-		if (sizeForm === 'pax') {
-			throw new ProblemError({
-				code: 'unsupported',
-				origin: 'content',
-				reason: `The archive writes the size of ${JSON.stringify(name)} in a PAX record, so its length cannot be changed.`,
-			});
 		}
 		const headerOffset = dataOffset - blockBytes;
 		const header = archive.subarray(headerOffset, dataOffset);

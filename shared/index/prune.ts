@@ -2,12 +2,13 @@
 import { algorithmOf, isDigest, type Digest } from '../oci/digest.ts';
 import { readManifest, type Document } from '../oci/document.ts';
 import type { JsonEdit } from '../oci/json-text.ts';
-import { attestationAnnotations, isAttestation, type Child, type Index } from '../oci/manifest.ts';
+import { isAttestation, type Child, type Index } from '../oci/manifest.ts';
 import { isIndexType } from '../oci/media-type.ts';
 import { platformKey, type PlatformKey } from '../oci/platform.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { limits } from '../registry/limits.ts';
 import { ProblemError, type ProblemCode } from '../registry/problem.ts';
+import { lostAttestations, type AttestationLoss, type ListedDigests } from './attestations.ts';
 import { editedJson } from './edited-json.ts';
 import { isRunnable } from './images.ts';
 
@@ -18,7 +19,7 @@ export interface RemovedChild {
 	 * `dropped`: chosen, or a nested index of which nothing is left. `attestation`: it describes a child
 	 * that is removed or has another digest now. `dangling`: it describes what the index never listed.
 	 */
-	readonly why: 'dropped' | 'attestation' | 'dangling';
+	readonly why: 'dropped' | AttestationLoss;
 	readonly mediaType: string;
 }
 
@@ -56,13 +57,52 @@ type Fate =
 	| { readonly kind: 'removed'; readonly why: RemovedChild['why'] }
 	| { readonly kind: 'replaced'; readonly by: Document };
 
-interface EditedIndex {
+interface EditedIndex extends ListedDigests {
 	readonly document: Document;
 	/** Images below it, counted at every depth. */
 	readonly images: number;
 }
 
+interface Decision {
+	readonly fate: Fate;
+	/** at or below the child */
+	readonly images: number;
+	/** where it is an index */
+	readonly below?: ListedDigests;
+}
+
 const kept: Fate = { kind: 'kept' };
+
+/** Keys that mean something here; descriptor.md and image-index.md of the OCI image-spec. */
+const descriptorKeys = [
+	'mediaType',
+	'digest',
+	'size',
+	'platform',
+	'annotations',
+	'artifactType',
+	'data',
+	'urls',
+];
+const platformKeys = ['os', 'architecture', 'variant', 'os.version', 'os.features'];
+
+/** Where a key is repeated two readers could see two children, and an edit would vouch for one of them. */
+function checksOf(manifests: readonly Child[]): readonly JsonEdit[] {
+	return manifests.flatMap(({ platform }, position): JsonEdit[] => {
+		const path = ['manifests', position];
+		const own: JsonEdit = { path, once: descriptorKeys };
+		return platform ? [own, { path: [...path, 'platform'], once: platformKeys }] : [own];
+	});
+}
+
+/** A nested index that is listed again adds nothing. */
+function digestsBelow(decisions: readonly Decision[]): ListedDigests {
+	const all = new Set(decisions.flatMap(({ below }) => below ?? []));
+	return {
+		listed: new Set([...all].flatMap(({ listed }) => [...listed])),
+		staying: new Set([...all].flatMap(({ staying }) => [...staying])),
+	};
+}
 
 function contentOf(document: Document): Index {
 	const content = readManifest(document);
@@ -95,27 +135,30 @@ class IndexEditor {
 
 	async #editIndex(document: Document, depth: number): Promise<EditedIndex> {
 		const { manifests } = contentOf(document);
-		const fates: Fate[] = [];
-		let images = 0;
-		for (const child of manifests) {
-			const { fate, images: below } = await this.#decide(child, depth);
-			fates.push(fate);
-			images += below;
-		}
-		const all = this.#followSubjects(manifests, fates);
+		const decisions: Decision[] = [];
+		for (const child of manifests) decisions.push(await this.#decide(child, depth));
+		const images = decisions.reduce((sum, decision) => sum + decision.images, 0);
+		const below = digestsBelow(decisions);
+		const fates = this.#followSubjects(manifests, decisions, below);
 		for (const [position, child] of manifests.entries()) {
-			const fate = all[position] ?? kept;
+			const fate = fates[position] ?? kept;
 			if (fate.kind === 'removed') this.removed.push(this.#removedChild(child, fate.why));
 		}
-		const bytes = this.#write(document, manifests, all);
-		if (bytes === document.bytes) return { document, images };
+		const digests = manifests.map(({ digest }) => digest);
+		const staying = digests.filter((_, position) => fates[position]?.kind === 'kept');
+		const listed = {
+			listed: new Set([...digests, ...below.listed]),
+			staying: new Set([...staying, ...below.staying]),
+		};
+		const bytes = this.#write(document, manifests, fates);
+		if (bytes === document.bytes) return { ...listed, document, images };
 		const digest = await this.#context.hash(algorithmOf(document.digest), bytes);
 		const made = { mediaType: document.mediaType, digest, bytes };
 		if (images > 0) this.made.push(made);
-		return { document: made, images };
+		return { ...listed, document: made, images };
 	}
 
-	async #decide(child: Child, depth: number): Promise<{ fate: Fate; images: number }> {
+	async #decide(child: Child, depth: number): Promise<Decision> {
 		if (isAttestation(child)) return { fate: kept, images: 0 };
 		if (isIndexType(child.mediaType)) return this.#decideNested(child, depth);
 		if (!isRunnable(child)) return { fate: kept, images: 0 };
@@ -128,7 +171,7 @@ class IndexEditor {
 			: { fate: kept, images: 1 };
 	}
 
-	async #decideNested(child: Child, depth: number): Promise<{ fate: Fate; images: number }> {
+	async #decideNested(child: Child, depth: number): Promise<Decision> {
 		const { digest } = child;
 		if (depth >= limits.indexDepth) {
 			refuse('plan-impossible', `The index ${digest} is nested too deep to be pruned.`);
@@ -137,25 +180,27 @@ class IndexEditor {
 		if (!document) {
 			refuse('plan-impossible', `The nested index ${digest} is not read, so it cannot be pruned.`);
 		}
-		const edited = await this.editOnce(document, depth + 1);
-		if (edited.document === document) return { fate: kept, images: edited.images };
-		if (edited.images === 0) return { fate: { kind: 'removed', why: 'dropped' }, images: 0 };
-		return { fate: { kind: 'replaced', by: edited.document }, images: edited.images };
+		const below = await this.editOnce(document, depth + 1);
+		const { images } = below;
+		if (below.document === document) return { fate: kept, images, below };
+		if (images > 0) return { fate: { kind: 'replaced', by: below.document }, images, below };
+		const nothingStays = { listed: below.listed, staying: new Set<string>() };
+		return { fate: { kind: 'removed', why: 'dropped' }, images, below: nothingStays };
 	}
 
-	/** Attestations follow what they describe. An index that would not change otherwise keeps its dangling ones. */
-	#followSubjects(manifests: readonly Child[], fates: readonly Fate[]): readonly Fate[] {
-		if (fates.every(({ kind }) => kind === 'kept')) return fates;
-		const digests = manifests.map(({ digest }) => digest);
-		const stays = new Set(digests.filter((_, position) => fates[position]?.kind === 'kept'));
-		const listed = new Set(digests);
-		return manifests.map((child, position): Fate => {
-			if (!isAttestation(child)) return fates[position] ?? kept;
-			const subject = child.annotations?.[attestationAnnotations.subject];
-			if (subject === undefined || !listed.has(subject)) {
-				return { kind: 'removed', why: 'dangling' };
-			}
-			return stays.has(subject) ? kept : { kind: 'removed', why: 'attestation' };
+	/** An index that would not change otherwise keeps its dangling attestations. */
+	#followSubjects(
+		manifests: readonly Child[],
+		decisions: readonly Decision[],
+		below: ListedDigests,
+	): readonly Fate[] {
+		const fates = decisions.map(({ fate }) => fate);
+		const stays = (position: number) => fates[position]?.kind === 'kept';
+		if (manifests.every((_, position) => stays(position))) return fates;
+		const lost = lostAttestations(manifests, { stays, below });
+		return fates.map((fate, position): Fate => {
+			const why = lost.get(position);
+			return why ? { kind: 'removed', why } : fate;
 		});
 	}
 
@@ -174,7 +219,8 @@ class IndexEditor {
 		}
 		if (remove.size > 0) edits.push({ path: ['manifests'], remove });
 		if (edits.length === 0) return document.bytes;
-		return editedJson(`The index ${document.digest}`, document.bytes, edits);
+		const checked = [...edits, ...checksOf(manifests)];
+		return editedJson(`The index ${document.digest}`, document.bytes, checked);
 	}
 
 	#platform({ platform, digest }: Child): PlatformKey | undefined {
@@ -207,7 +253,7 @@ function refuseEmbedded(child: Child, { digest }: Document, by: Document): void 
  * Carries out removals and replacements in one edit, through nested indexes. Order, formatting and unknown
  * fields stay; what remains is an index of the same media type. Nothing to do gives back `root` itself.
  * @throws ProblemError `plan-impossible` where no image would be left, a nested index is not read, or a descriptor
- * that would change embeds its content; `malformed` where the text could be read in two ways
+ * that would change embeds its content; `malformed` where the text of an index that changes could be read in two ways
  */
 export async function editIndex(
 	root: Document,

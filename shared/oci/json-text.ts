@@ -7,7 +7,9 @@ export type JsonEdit =
 	/** Puts another string or number in the place of one of the same kind. */
 	| { readonly path: JsonPath; readonly value: string | number }
 	/** Removes elements of an array, by position. */
-	| { readonly path: JsonPath; readonly remove: ReadonlySet<number> };
+	| { readonly path: JsonPath; readonly remove: ReadonlySet<number> }
+	/** Changes nothing, but is refused where an object has one of these keys twice. They need not be there. */
+	| { readonly path: JsonPath; readonly once: readonly string[] };
 
 export type EditedJson =
 	| { readonly ok: true; readonly bytes: Uint8Array }
@@ -19,6 +21,7 @@ interface EditTree {
 	readonly below: Map<string | number, EditTree>;
 	value?: string | number;
 	remove?: ReadonlySet<number>;
+	once?: readonly string[];
 }
 
 interface Splice {
@@ -39,9 +42,15 @@ function treeOf(edits: readonly JsonEdit[]): EditTree {
 			tree = next;
 		}
 		if ('value' in edit) tree.value = edit.value;
-		else tree.remove = edit.remove;
+		else if ('remove' in edit) tree.remove = edit.remove;
+		else tree.once = edit.once;
 	}
 	return root;
+}
+
+/** Some readers take keys without regard to case, U+017F and U+212A included (Go's encoding/json). */
+function folded(key: string): string {
+	return key.toUpperCase().toLowerCase();
 }
 
 const blank = /[ \t\n\r]*/y;
@@ -97,10 +106,11 @@ class Surgeon {
 	/** Returns where the value ends. */
 	visit(from: number, tree: EditTree, path: string): number {
 		const first = this.#text[from];
-		if (tree.value !== undefined) return this.#replace(from, tree.value, path);
-		if (tree.remove === undefined && tree.below.size === 0) return endOfValue(this.#text, from);
-		if (first === '{' && tree.remove === undefined) return this.#visitObject(from, tree, path);
-		if (first === '[') return this.#visitArray(from, tree, path);
+		const { value, remove, once, below } = tree;
+		if (value !== undefined) return this.#replace(from, value, path);
+		if (!remove && !once && below.size === 0) return endOfValue(this.#text, from);
+		if (first === '{' && !remove) return this.#visitObject(from, tree, path);
+		if (first === '[' && !once) return this.#visitArray(from, tree, path);
 		throw new Refusal(`holds something else than expected at ${path || 'its top'}`);
 	}
 
@@ -120,16 +130,8 @@ class Surgeon {
 
 	#visitObject(from: number, tree: EditTree, path: string): number {
 		const { members, end } = this.#membersOf(from);
-		const seen = new Set<string>();
-		// Some readers take keys without regard to case, so two such keys are two readings too.
-		const wanted = new Set([...tree.below.keys()].map((key) => String(key).toLowerCase()));
-		for (const { key } of members) {
-			const folded = key.toLowerCase();
-			if (wanted.has(folded) && seen.has(folded)) {
-				throw new Refusal(`has ${JSON.stringify(key)} twice${path && ` at ${path}`}`);
-			}
-			seen.add(folded);
-		}
+		const wanted = [...tree.below.keys(), ...(tree.once ?? [])];
+		this.#refuseRepeated(members, wanted, path);
 		for (const { key, at } of members) {
 			const below = tree.below.get(key);
 			if (below) this.visit(at, below, path ? `${path}.${key}` : key);
@@ -137,6 +139,22 @@ class Surgeon {
 		}
 		this.#refuseMissing(tree, path);
 		return end;
+	}
+
+	#refuseRepeated(
+		members: readonly { key: string }[],
+		wanted: readonly (string | number)[],
+		path: string,
+	): void {
+		const keys = new Set(wanted.map((key) => folded(String(key))));
+		const seen = new Set<string>();
+		for (const { key } of members) {
+			const name = folded(key);
+			if (keys.has(name) && seen.has(name)) {
+				throw new Refusal(`has ${JSON.stringify(key)} twice${path && ` at ${path}`}`);
+			}
+			seen.add(name);
+		}
 	}
 
 	/** Each key, and where its value begins. */
@@ -166,8 +184,10 @@ class Surgeon {
 		let at = this.#skip(from + 1);
 		while (this.#text[at] !== ']') {
 			const position = spans.length;
-			const below = remove.has(position) ? undefined : tree.below.get(position);
+			const below = tree.below.get(position);
+			const before = this.splices.length;
 			const to = below ? this.visit(at, below, `${path}.${position}`) : endOfValue(this.#text, at);
+			if (remove.has(position)) this.splices.length = before;
 			tree.below.delete(position);
 			spans.push({ from: at, to });
 			at = this.#skip(to);
@@ -227,7 +247,8 @@ function readText(bytes: Uint8Array): string {
 
 /**
  * Carries out edits. Every path must be there, and be there once: where a key on it is repeated
- * the text could be read in two ways, and is refused. An edit below a removed element has no effect.
+ * the text could be read in two ways, and is refused. An edit below a removed element must be possible, but changes
+ * nothing.
  * Where nothing changes, the result is the very same array.
  */
 export function editJson(bytes: Uint8Array, edits: readonly JsonEdit[]): EditedJson {

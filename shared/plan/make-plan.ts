@@ -8,6 +8,7 @@ import { formatReference, formatRepository, type Repository } from '../oci/refer
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, saysNoTag } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
+import type { MadeBlob } from '../release/rebuild-release.ts';
 import { planId } from './plan-file.ts';
 import type { Content, ManifestStep, Plan, Step, TagStep } from './plan.ts';
 import type { PlanSubject } from './subject.ts';
@@ -24,12 +25,6 @@ export interface PublishedTag extends Repository {
 	readonly tag: string;
 	/** of one of the roots */
 	readonly digest: Digest;
-}
-
-export interface MadeBlob {
-	readonly digest: Digest;
-	readonly mediaType: string;
-	readonly bytes: Uint8Array;
 }
 
 /** What a decision hands over: the only thing that one feature's plans have to themselves. */

@@ -130,7 +130,9 @@ function unseenLayers(images: readonly PayloadLayers[]): readonly string[] {
 	);
 	if (unseen.size === 0) return [];
 	const layers = unseen.size === 1 ? '1 layer' : `${unseen.size} layers`;
-	return [`${layers} of the release images were not searched for payload files: too large.`];
+	return [
+		`${layers} of the release images were not searched for payload files: too large, or not gzip.`,
+	];
 }
 
 /** A rebuilt payload is whole only where no other layer adds to it. @throws ProblemError `plan-impossible` */

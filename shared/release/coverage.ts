@@ -141,16 +141,21 @@ function rowOf(component: Component, reading: ReleaseReading): Row {
 	return { component, root, images };
 }
 
+/** For each platform, the image that counts: the first. */
+export function firstDigests(images: readonly ListedImage[]): ReadonlyMap<PlatformKey, string> {
+	const digests = new Map<PlatformKey, string>();
+	for (const { platform, digest } of images) {
+		if (platform && !digests.has(platform)) digests.set(platform, digest);
+	}
+	return digests;
+}
+
 function placeholdersOf(rows: readonly Row[]): Placeholders {
 	const row = rows.find(({ component }) => component.name === placeholderComponent);
 	if (!row) return { kind: 'none' };
 	if (row.root.kind === 'pending') return { kind: 'pending' };
 	if (row.root.kind === 'failed') return { kind: 'unchecked', reason: row.root.reason };
-	const digests = new Map<PlatformKey, string>();
-	for (const { platform, digest } of row.images) {
-		if (platform && !digests.has(platform)) digests.set(platform, digest);
-	}
-	return { kind: 'known', digests };
+	return { kind: 'known', digests: firstDigests(row.images) };
 }
 
 /** A cell before it is held against what the release is made for. */

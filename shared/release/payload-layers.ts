@@ -24,7 +24,7 @@ export interface PayloadLayers {
 	readonly digest: string;
 	readonly platform: PlatformKey | undefined;
 	readonly holding: readonly PlacedLayer[];
-	/** Too large, or packed in a way that is not unpacked here. */
+	/** Too large, or not gzip. */
 	readonly unseen: readonly PlacedLayer[];
 }
 

@@ -49,10 +49,10 @@ interface RewrittenFile {
 	readonly mentions: readonly Omit<VersionMention, 'file'>[];
 }
 
-const versionPlaces: Readonly<Record<string, JsonPath>> = {
-	[specialFiles.imageReferences]: ['metadata', 'name'],
-	[specialFiles.metadata]: ['version'],
-};
+const versionPlaces = new Map<string, JsonPath>([
+	[specialFiles.imageReferences, ['metadata', 'name']],
+	[specialFiles.metadata, ['version']],
+]);
 
 function refuse(reason: string): never {
 	throw new ProblemError({ code: 'payload-invalid', origin: 'content', reason });
@@ -61,6 +61,14 @@ function refuse(reason: string): never {
 /** One character for each byte, whatever the file holds. */
 function charactersOf(bytes: Uint8Array): string {
 	return new TextDecoder('latin1').decode(bytes);
+}
+
+/** UTF-16, as which a file is not searched for pullspecs: in both orders where it has the mark, or zeroes, of either. */
+function wideTexts(bytes: Uint8Array): readonly string[] {
+	const [first = 1, second = 1] = bytes;
+	const hasMark = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+	if (!hasMark && !bytes.subarray(0, 4).includes(0)) return [];
+	return ['utf-16le', 'utf-16be'].map((encoding) => new TextDecoder(encoding).decode(bytes));
 }
 
 function digestIn(pullspec: string): string {
@@ -152,7 +160,7 @@ class PayloadRewriter {
 		if (!rename || name === undefined) {
 			return { bytes: applySplices(bytes, splices), replacements, mentions: [] };
 		}
-		const place = versionPlaces[name];
+		const place = versionPlaces.get(name);
 		if (place) {
 			const repointed = applySplices(bytes, splices);
 			return { replacements, ...this.#renameIn(name, repointed, { place, rename }) };
@@ -228,7 +236,8 @@ export async function rewritePayload(
 			files.push({ name: file, replacements: rewritten.replacements });
 		}
 		mentions.push(...rewritten.mentions.map((mention) => ({ file, ...mention })));
-		leftovers.push(...inspection.inspect(file, after === before ? text : charactersOf(after)));
+		const texts = [after === before ? text : charactersOf(after), ...wideTexts(after)];
+		leftovers.push(...texts.flatMap((each) => inspection.inspect(file, each)));
 		const isReferences = payloadFileName(record.name) === specialFiles.imageReferences;
 		if (isReferences) verifyReferences(before, after, changes);
 	}

@@ -71,18 +71,6 @@ export async function unpackLayer(
 	return { archive, entries: await readTar(archive, limits.payloadEntries) };
 }
 
-/**
- * The entries of one layer.
- * @throws ProblemError as `unpackLayer`
- */
-export async function readLayer(
-	mediaType: string,
-	chunks: AsyncIterable<Uint8Array>,
-	inflate: Inflate,
-): Promise<readonly TarEntry[]> {
-	return (await unpackLayer(mediaType, chunks, inflate)).entries;
-}
-
 export function holdsPayload(entries: readonly TarEntry[]): boolean {
 	return entries.some(({ name }) => payloadFileName(name) === specialFiles.imageReferences);
 }

@@ -1,13 +1,13 @@
 /** What becomes of each component of a release that is pruned. */
 import {
 	pruneIndex,
+	type Drops,
 	type IndexContext,
 	type PrunedIndex,
 	type RemovedChild,
 } from '../index/prune.ts';
 import type { Document } from '../oci/document.ts';
 import { isIndexType } from '../oci/media-type.ts';
-import type { PlatformKey } from '../oci/platform.ts';
 import {
 	byDigest,
 	formatReference,
@@ -19,6 +19,7 @@ import {
 } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import type { ComponentCoverage } from './coverage.ts';
+import { dropsChild, type ListedChild, type Selected } from './prune-selection.ts';
 import type { ReleaseReading } from './read-release.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -37,7 +38,7 @@ export interface PrunedComponent {
 }
 
 export interface ComponentTargets {
-	readonly dropped: ReadonlyMap<string, ReadonlySet<PlatformKey>>;
+	readonly selected: Selected;
 	/** where changed component images go */
 	readonly repository: Repository;
 	/** also those that do not change */
@@ -61,15 +62,17 @@ export function indexContext(
 	};
 }
 
+type DropsImage = (image: ListedChild) => boolean;
+
 /** What is kept must be there: a written index may not list what cannot be copied. */
 function refuseUnreadable(
 	{ component, images }: ComponentCoverage,
-	dropped: ReadonlySet<PlatformKey>,
+	drops: DropsImage,
 	refusals: Refusals,
 ): boolean {
 	let isWhole = true;
 	for (const { platform, digest, state } of images) {
-		if (state.kind === 'read' || (platform && dropped.has(platform))) continue;
+		if (state.kind === 'read' || drops({ platform, digest })) continue;
 		isWhole = false;
 		const why = state.kind === 'pending' ? 'It is not read yet.' : state.reason;
 		refusals.add(`${component.name} for ${platform ?? digest} has to be written, but: ${why}`);
@@ -91,8 +94,9 @@ class ComponentPruner {
 	async prune(row: ComponentCoverage): Promise<PrunedComponent | undefined> {
 		const { component, images, root } = row;
 		const { name, reference } = component;
-		const dropped = this.#targets.dropped.get(name) ?? new Set();
-		const isWritten = this.#targets.selfContained || dropped.size > 0;
+		const { selected, selfContained } = this.#targets;
+		const losesSome = selected.dropped.has(name);
+		const isWritten = selfContained || losesSome;
 		const document = reference && this.#rootDocument(reference);
 		if (!reference || !document || root.kind !== 'read') {
 			const why = root.kind === 'failed' ? root.reason : 'It is not read yet.';
@@ -105,9 +109,12 @@ class ComponentPruner {
 			);
 			return undefined;
 		}
-		if (isWritten && !refuseUnreadable(row, dropped, this.#refusals)) return undefined;
+		const drops: DropsImage = (image) => dropsChild(selected, name, image);
+		if (isWritten && !refuseUnreadable(row, drops, this.#refusals)) return undefined;
 		const context = indexContext(this.#reading, reference, images);
-		const pruned = await this.#pruneIndex(name, document, { dropped, context });
+		const pruned = losesSome
+			? await this.#pruneIndex(name, document, { drops, context })
+			: { root: document, made: [], removed: [] };
 		return pruned && this.#place(row, reference, { document, pruned });
 	}
 
@@ -119,20 +126,15 @@ class ComponentPruner {
 	async #pruneIndex(
 		name: string,
 		root: Document,
-		{
-			dropped,
-			context,
-		}: { dropped: ReadonlySet<PlatformKey>; context: Omit<IndexContext, 'hash'> },
+		{ drops, context }: { drops: DropsImage; context: Omit<IndexContext, 'hash'> },
 	): Promise<PrunedIndex | undefined> {
-		if (dropped.size === 0) return { root, made: [], removed: [] };
 		if (!isIndexType(root.mediaType)) {
 			this.#refusals.add(`${name} is a single image, of which nothing can be removed.`);
 			return undefined;
 		}
 		try {
-			const drops = (_: unknown, platform: PlatformKey | undefined) =>
-				platform !== undefined && dropped.has(platform);
-			return await pruneIndex(root, drops, { ...context, hash: this.#targets.hash });
+			const dropsListed: Drops = ({ digest }, platform) => drops({ digest, platform });
+			return await pruneIndex(root, dropsListed, { ...context, hash: this.#targets.hash });
 		} catch (error) {
 			this.#refusals.addError(name, error);
 			return undefined;
@@ -151,7 +153,7 @@ class ComponentPruner {
 		const isThere =
 			from.registry === repository.registry && from.repository === repository.repository;
 		const moves = changed || (selfContained && !isThere);
-		const to = moves ? byDigest(repository, root.digest) : from;
+		const to = byDigest(moves ? repository : from, root.digest);
 		const newPullspec = moves ? formatReference(to) : pullspec;
 		return {
 			name,

@@ -10,8 +10,9 @@ import type { Reference, Repository } from '../oci/reference.ts';
 import { ProblemError } from '../registry/problem.ts';
 import { assessCoverage, type Coverage } from './coverage.ts';
 import type { Payload } from './payload.ts';
-import type { PayloadChanges, RewrittenPayload } from './payload-rewrite.ts';
+import type { RewrittenPayload } from './payload-rewrite.ts';
 import { indexContext, pruneComponents, type PrunedComponent } from './prune-components.ts';
+import { pruneNotes } from './prune-notes.ts';
 import { selectCells, type PruneSelection, type Selected } from './prune-selection.ts';
 import { isRelease, type ReleaseReading } from './read-release.ts';
 import {
@@ -20,6 +21,7 @@ import {
 	type MadeBlob,
 	type RebuildTools,
 	type RebuiltImages,
+	type ReleaseChanges,
 } from './rebuild-release.ts';
 import { Refusals } from './refusals.ts';
 import type { VersionMention } from './version-mentions.ts';
@@ -63,7 +65,8 @@ export interface PrunedRelease {
 	readonly mentions: readonly VersionMention[];
 	/**
 	 * What stands against nothing, but should be known, as sentences: components that stay because they could not be read,
-	 * cells that may be placeholders but could not be looked at, digests in another form than a pullspec.
+	 * cells that may be placeholders but could not be looked at, placeholders behind a build, digests in another form
+	 * than a pullspec, and release images of several versions where they are renamed.
 	 */
 	readonly notes: readonly string[];
 }
@@ -152,43 +155,18 @@ async function rebuildRoot(
 	return editIndex(root, { drops, replace }, { ...context, hash });
 }
 
-function notesOf(
-	{ coverage, selected }: WholeReading,
-	components: readonly PrunedComponent[],
-	payloads: readonly RewrittenPayload[],
-): readonly string[] {
-	const read = new Set(components.map(({ name }) => name));
-	const unread = coverage.components.flatMap(({ component: { name }, root }) => {
-		if (read.has(name)) return [];
-		const why = root.kind === 'failed' ? root.reason : 'It is not read yet.';
-		return [`${name} stays as it is, because it could not be read: ${why}`];
-	});
-	const undecided = [...selected.undecided].flatMap(([name, platforms]) => {
-		if (!read.has(name)) return [];
-		const cells = platforms.join(', ');
-		return [`${name} keeps ${cells}, which could not be looked at and may be placeholders.`];
-	});
-	const leftovers = payloads.map((payload) =>
-		payload.leftovers.map(
-			({ file, digest }) =>
-				`${file} names ${digest} in another form than its pullspec; that stays as it is.`,
-		),
-	);
-	return [...unread, ...undecided, ...distinct(leftovers)];
-}
-
 /** Components that could not be read are named too: nothing may happen to their pullspecs. */
 function changesOf(
 	{ payload }: WholeReading,
 	components: readonly PrunedComponent[],
-	{ version, everywhere }: { version: PrunedRelease['version']; everywhere: boolean },
-): PayloadChanges {
+	{ version, rewriteVersion }: PruneChoices,
+): ReleaseChanges {
 	const all = payload.imageReferences.components;
 	const pullspecs = new Map(all.map(({ pullspec }) => [pullspec, pullspec]));
 	for (const { pullspec } of components) pullspecs.set(pullspec.from, pullspec.to);
 	return {
 		pullspecs,
-		rename: version.from === version.to ? undefined : { ...version, everywhere },
+		rename: version === undefined ? undefined : { to: version, everywhere: rewriteVersion },
 	};
 }
 
@@ -233,11 +211,11 @@ export async function pruneRelease(
 		whole.coverage.components.filter(
 			({ component }) => !whole.selected.emptied.includes(component.name),
 		),
-		{ ...choices, dropped: whole.selected.dropped, hash: tools.hash },
+		{ ...choices, selected: whole.selected, hash: tools.hash },
 		refusals,
 	);
 	refusals.throwIfAny();
-	const changes = changesOf(whole, components, { version, everywhere: choices.rewriteVersion });
+	const changes = changesOf(whole, components, choices);
 	const rebuilt = await rebuildImages(images, changes, tools);
 	const { root, made, removed } = await rebuildRoot(whole, rebuilt.replaced, tools);
 	return {
@@ -250,6 +228,12 @@ export async function pruneRelease(
 		version,
 		files: distinct(rebuilt.payloads.map(({ files }) => files)),
 		mentions: distinct(rebuilt.payloads.map(({ mentions }) => mentions)),
-		notes: notesOf(whole, components, rebuilt.payloads),
+		notes: pruneNotes({
+			...whole,
+			components,
+			leftovers: distinct(rebuilt.payloads.map(({ leftovers }) => leftovers)),
+			from: old,
+			renamed: changes.rename ? images : [],
+		}),
 	};
 }

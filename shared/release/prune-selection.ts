@@ -1,7 +1,8 @@
 /** Which cells of a release are to go: a preset, and single cells switched against it. */
 import type { PlatformKey } from '../oci/platform.ts';
-import type { Cell, ComponentCoverage, Coverage } from './coverage.ts';
+import { firstDigests, type Cell, type ComponentCoverage, type Coverage } from './coverage.ts';
 import { matchesGlob } from './filter.ts';
+import { placeholderComponent } from './read-release.ts';
 
 export type PrunePreset =
 	| { readonly kind: 'none' }
@@ -20,14 +21,21 @@ export interface PruneSelection {
 }
 
 export interface Selected {
-	/** Component name to the platforms that go. */
+	/** Component name to the platforms that go: all that is listed for them, or the placeholder alone. */
 	readonly dropped: ReadonlyMap<string, ReadonlySet<PlatformKey>>;
+	/**
+	 * Component name to those of its dropped platforms of which only the placeholder goes, with its digest:
+	 * a build that is listed after it stays.
+	 */
+	readonly placeholders: ReadonlyMap<string, ReadonlyMap<PlatformKey, string>>;
 	/** Platforms of the release itself that go. */
 	readonly release: ReadonlySet<PlatformKey>;
 	/** Components that would lose everything. */
 	readonly emptied: readonly string[];
 	/** Component name to the platforms of which the preset cannot tell, because they could not be looked at. */
 	readonly undecided: ReadonlyMap<string, readonly PlatformKey[]>;
+	/** Component name to the platforms for which it keeps a placeholder, because a build is listed before it. */
+	readonly shadowed: ReadonlyMap<string, readonly PlatformKey[]>;
 }
 
 function matchesAny(globs: readonly string[], name: string): boolean {
@@ -49,13 +57,21 @@ function isListed({ digest }: Cell): boolean {
 	return digest !== undefined;
 }
 
-/** An image whose platform is not known is never dropped, so it keeps its component from losing everything. */
-function losesAll(
-	{ cells, images }: ComponentCoverage,
-	dropped: ReadonlySet<PlatformKey>,
+/** An image as an index lists it; of unknown platform it is never dropped. */
+export interface ListedChild {
+	readonly digest: string;
+	readonly platform: PlatformKey | undefined;
+}
+
+/** Whether one image of a component goes. */
+export function dropsChild(
+	{ dropped, placeholders }: Pick<Selected, 'dropped' | 'placeholders'>,
+	component: string,
+	{ digest, platform }: ListedChild,
 ): boolean {
-	const keepsListed = cells.some((cell) => isListed(cell) && !dropped.has(cell.platform));
-	return !keepsListed && images.every(({ platform }) => platform !== undefined);
+	if (platform === undefined || !dropped.get(component)?.has(platform)) return false;
+	const placeholder = placeholders.get(component)?.get(platform);
+	return placeholder === undefined || placeholder === digest;
 }
 
 class Selector {
@@ -81,13 +97,25 @@ class Selector {
 		);
 	}
 
-	droppedOf({ component: { name }, cells }: ComponentCoverage): ReadonlySet<PlatformKey> {
-		if (this.isExcluded(name)) return new Set();
+	droppedOf({ component: { name }, cells }: ComponentCoverage): readonly Cell[] {
+		if (this.isExcluded(name)) return [];
 		const preset = this.#presetFor(name);
-		const dropped = cells.filter(
+		return cells.filter(
 			(cell) => isListed(cell) && isDroppedBy(preset, cell) !== this.#isToggled(name, cell),
 		);
-		return new Set(dropped.map(({ platform }) => platform));
+	}
+
+	/** Of cells that are dropped, those that the preset drops for what stands in them, and not for their platform. */
+	placeholdersAmong(name: string, dropped: readonly Cell[]): ReadonlyMap<PlatformKey, string> {
+		const preset = this.#presetFor(name);
+		const digests = new Map<PlatformKey, string>();
+		if (preset.kind !== 'placeholders') return digests;
+		for (const cell of dropped) {
+			if (cell.digest !== undefined && isDroppedBy(preset, cell)) {
+				digests.set(cell.platform, cell.digest);
+			}
+		}
+		return digests;
 	}
 
 	/** A cell that could not be looked at may be a placeholder; which platform it is for is known all the same. */
@@ -99,6 +127,22 @@ class Selector {
 		return unchecked.map(({ platform }) => platform);
 	}
 
+	/** @param placeholders the placeholder image's own children */
+	shadowedOf(
+		{ component: { name }, cells, images }: ComponentCoverage,
+		placeholders: ReadonlyMap<PlatformKey, string>,
+	): readonly PlatformKey[] {
+		if (this.isExcluded(name) || this.#presetFor(name).kind !== 'placeholders') return [];
+		const shadowed = cells.filter((cell) => {
+			const digest = placeholders.get(cell.platform);
+			const isListedToo = images.some(
+				(image) => image.platform === cell.platform && image.digest === digest,
+			);
+			return isListedToo && cell.digest !== digest && !this.#isToggled(name, cell);
+		});
+		return shadowed.map(({ platform }) => platform);
+	}
+
 	droppedOfRelease({ platforms }: Coverage): ReadonlySet<PlatformKey> {
 		const { preset, components } = this.#selection;
 		if (preset.kind !== 'platforms' || components.length > 0) return new Set();
@@ -107,20 +151,34 @@ class Selector {
 	}
 }
 
+function placeholdersIn({ components }: Coverage): ReadonlyMap<PlatformKey, string> {
+	const row = components.find(({ component }) => component.name === placeholderComponent);
+	return firstDigests(row?.images ?? []);
+}
+
 /** Decides from what is known now; only what is listed can go. */
 export function selectCells(coverage: Coverage, selection: PruneSelection): Selected {
 	const selector = new Selector(selection);
 	const dropped = new Map<string, ReadonlySet<PlatformKey>>();
+	const placeholders = new Map<string, ReadonlyMap<PlatformKey, string>>();
 	const undecided = new Map<string, readonly PlatformKey[]>();
+	const shadowed = new Map<string, readonly PlatformKey[]>();
 	const emptied: string[] = [];
+	const known = placeholdersIn(coverage);
 	for (const row of coverage.components) {
 		const { name } = row.component;
-		const platforms = selector.droppedOf(row);
+		const cells = selector.droppedOf(row);
 		const unclear = selector.undecidedOf(row);
 		if (unclear.length > 0) undecided.set(name, unclear);
-		if (platforms.size === 0) continue;
-		dropped.set(name, platforms);
-		if (losesAll(row, platforms)) emptied.push(name);
+		const behind = selector.shadowedOf(row, known);
+		if (behind.length > 0) shadowed.set(name, behind);
+		if (cells.length === 0) continue;
+		dropped.set(name, new Set(cells.map(({ platform }) => platform)));
+		const alone = selector.placeholdersAmong(name, cells);
+		if (alone.size > 0) placeholders.set(name, alone);
+		const goes = (image: ListedChild) => dropsChild({ dropped, placeholders }, name, image);
+		if (row.images.every(goes)) emptied.push(name);
 	}
-	return { dropped, release: selector.droppedOfRelease(coverage), emptied, undecided };
+	const release = selector.droppedOfRelease(coverage);
+	return { dropped, placeholders, release, emptied, undecided, shadowed };
 }

@@ -9,7 +9,12 @@ import type { Descriptor, ImageConfig, ImageManifest } from '../oci/manifest.ts'
 import type { PlatformKey } from '../oci/platform.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError } from '../registry/problem.ts';
-import { rewritePayload, type PayloadChanges, type RewrittenPayload } from './payload-rewrite.ts';
+import {
+	rewritePayload,
+	type PayloadChanges,
+	type Renaming,
+	type RewrittenPayload,
+} from './payload-rewrite.ts';
 import type { ImagePayload, PayloadLayer } from './read-payload.ts';
 import { releaseLabel, type ReleaseReading } from './read-release.ts';
 import type { Refusals } from './refusals.ts';
@@ -30,6 +35,13 @@ export interface ReadReleaseImage {
 	readonly labels: Readonly<Record<string, string>>;
 	readonly diffId: string;
 	readonly layer: PayloadLayer;
+	/** as its own payload states it */
+	readonly version: string;
+}
+
+/** What changes in every payload; each is renamed from the version that it has. */
+export interface ReleaseChanges extends Pick<PayloadChanges, 'pullspecs'> {
+	readonly rename?: Omit<Renaming, 'from'> | undefined;
 }
 
 export interface RebuildTools {
@@ -81,6 +93,7 @@ function readImage(reading: ReleaseReading, image: ListedImage): ReadReleaseImag
 		manifest: state.manifest,
 		config: config.document,
 		labels: state.config.config?.Labels ?? {},
+		version: payload.payload.metadata.version,
 		...found,
 	};
 }
@@ -119,13 +132,13 @@ function refuseEmbedded(image: Document, descriptor: Descriptor): void {
 }
 
 class ReleaseRebuilder {
-	readonly #changes: PayloadChanges;
+	readonly #changes: ReleaseChanges;
 	readonly #tools: RebuildTools;
 	readonly #layers = new Map<Uint8Array, RewrittenLayer>();
 	readonly #blobs = new Map<Digest, MadeBlob>();
 	readonly #replaced = new Map<string, Document>();
 
-	constructor(changes: PayloadChanges, tools: RebuildTools) {
+	constructor(changes: ReleaseChanges, tools: RebuildTools) {
 		this.#changes = changes;
 		this.#tools = tools;
 	}
@@ -139,9 +152,14 @@ class ReleaseRebuilder {
 		return made;
 	}
 
-	async #rewrite({ layer, diffId, document }: ReadReleaseImage): Promise<RewrittenLayer> {
+	async #rewrite(image: ReadReleaseImage): Promise<RewrittenLayer> {
+		const { layer, diffId, document, version: from } = image;
 		const { archive, descriptor } = layer;
-		const payload = await rewritePayload(archive, this.#changes);
+		const { pullspecs, rename } = this.#changes;
+		const payload = await rewritePayload(archive, {
+			pullspecs,
+			rename: rename && rename.to !== from ? { ...rename, from } : undefined,
+		});
 		if (payload.archive === archive) return { payload, diffId };
 		const found = await this.#tools.hash('sha256', archive);
 		if (isDigest(diffId) && algorithmOf(diffId) === 'sha256' && found !== diffId) {
@@ -213,7 +231,7 @@ class ReleaseRebuilder {
  */
 export async function rebuildImages(
 	images: readonly ReadReleaseImage[],
-	changes: PayloadChanges,
+	changes: ReleaseChanges,
 	tools: RebuildTools,
 ): Promise<RebuiltImages> {
 	const rebuilder = new ReleaseRebuilder(changes, tools);

@@ -198,6 +198,38 @@ describe('the size of a file that grows', () => {
 	});
 });
 
+describe('a file with holes', () => {
+	const sparse = (type: string) => {
+		const archive = tar('ustar', 'first');
+		archive[156] = type.charCodeAt(0);
+		return withSizeField(archive, archive.subarray(124, 136));
+	};
+
+	it.each([
+		['in GNU’s own form', () => sparse('S')],
+		[
+			'in a PAX record',
+			() => new Uint8Array(Buffer.concat([paxRecord('22 GNU.sparse.major=1\n'), sparse('0')])),
+		],
+	])('is left as it is, and its content is not replaced: %s', async (_, make) => {
+		const archive = make();
+		const [record] = await readRecords(archive, 100);
+		expect(record).toMatchObject({ name: 'first', isFile: true, isSparse: true });
+		for (const text of ['two\n', 'ten bytes!']) {
+			expect(await refusalOf(replaced(archive, 'first', text))).toBe(
+				'unsupported: The archive holds "first" as a sparse file, so its content cannot be changed.',
+			);
+		}
+	});
+
+	it('does not make one of the file after it', async () => {
+		const hole = Buffer.concat([paxRecord('22 GNU.sparse.major=1\n'), sparse('0').slice(0, 1024)]);
+		const archive = new Uint8Array(Buffer.concat([hole, tar('ustar', 'second')]));
+		const made = await replaced(archive, 'second', 'other');
+		expect(await contentsOf(made)).toEqual({ first: 'one\n', second: 'other' });
+	});
+});
+
 describe('an archive that is not as it should be', () => {
 	it.each([
 		['a wrong checksum', (archive: Uint8Array) => archive.with(0, archive[0]! ^ 1)],

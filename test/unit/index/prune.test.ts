@@ -132,6 +132,48 @@ describe('pruning an index', () => {
 		expect(pruned.removed.map(({ why }) => why)).toEqual(['dropped', 'attestation', 'dangling']);
 	});
 
+	it('takes attestations of attestations, however many', async () => {
+		const chain = [attestationOf(arm64.digest)];
+		for (let count = 0; count < 3; count += 1) chain.push(attestationOf(chain.at(-1)!.digest));
+		const stays = [attestationOf(amd64.digest)];
+		stays.push(attestationOf(stays[0]!.digest));
+		const root = indexOf([...chain.toReversed(), amd64, arm64, ...stays]);
+		const pruned = await pruneIndex(root, dropping('arm64'), context());
+		expect(listedIn(pruned.root)).toEqual([amd64, ...stays]);
+		expect(pruned.removed.filter(({ why }) => why === 'attestation')).toHaveLength(4);
+	});
+
+	it('keeps attestations that describe each other, and one that is listed twice while it has to', async () => {
+		const [one, two] = [hashOf('sha256', Uint8Array.of(1)), hashOf('sha256', Uint8Array.of(2))];
+		const circle = [
+			{ ...attestationOf(two), digest: one },
+			{ ...attestationOf(one), digest: two },
+		];
+		const twice = [
+			{ ...attestationOf(arm64.digest), digest: hashOf('sha256', Uint8Array.of(3)) },
+			{ ...attestationOf(amd64.digest), digest: hashOf('sha256', Uint8Array.of(3)) },
+			attestationOf(hashOf('sha256', Uint8Array.of(3))),
+		];
+		const root = indexOf([amd64, arm64, ...circle, ...twice]);
+		const pruned = await pruneIndex(root, dropping('arm64'), context());
+		expect(listedIn(pruned.root)).toEqual([amd64, ...circle, ...twice.slice(1)]);
+	});
+
+	it('tells attestations of images in nested indexes by what becomes of those', async () => {
+		const innermost = indexOf([s390x, arm64]);
+		const inner = indexOf([nestedEntry(innermost), ppc64le]);
+		const gone = indexOf([{ ...arm64, digest: hashOf('sha256', new Uint8Array(2)) }]);
+		const about = [s390x, ppc64le, arm64].map(({ digest }) => attestationOf(digest));
+		const nested = [nestedEntry(inner), nestedEntry(gone)];
+		const lost = [attestationOf(hashOf('sha256', new Uint8Array(2))), attestationOf(gone.digest)];
+		const root = indexOf([amd64, ...nested, ...about, ...lost]);
+		const pruned = await pruneIndex(root, dropping('arm64'), context(innermost, inner, gone));
+		expect(listedIn(pruned.root)).toHaveLength(4);
+		expect(listedIn(pruned.root).slice(2)).toEqual(about.slice(0, 2));
+		expect(pruned.removed.filter(({ why }) => why === 'attestation')).toHaveLength(3);
+		expect(pruned.removed.filter(({ why }) => why === 'dangling')).toHaveLength(0);
+	});
+
 	it('keeps an attestation while one of two entries with its image stays', async () => {
 		const again = { ...amd64, platform: { os: 'linux', architecture: 'riscv64' } };
 		const root = indexOf([amd64, again, attestationOf(amd64.digest)]);
@@ -225,6 +267,30 @@ describe('pruning an index', () => {
 		);
 		expect(await refusalOf(pruneIndex(root, dropping('arm64'), context()))).toBe(
 			`malformed: The index ${root.digest} cannot be edited: it has "manifests" twice.`,
+		);
+	});
+
+	it.each([
+		['of a child that stays', 0, '"digest":"sha256:0",', 'digest'],
+		['of a child that goes', 1, '"digest":"sha256:0",', 'digest'],
+		['in another case', 0, '"Platform":{"os":"windows"},', 'platform'],
+		['of the media type', 0, '"mediatype":"application/json",', 'mediaType'],
+		['of what no reader here needs', 1, '"URLs":[],"urls":[],', 'urls'],
+	])('refuses an index with a repeated key %s, where it would change', async (_, at, more, key) => {
+		const children = [amd64, arm64].map((child) => JSON.stringify(child));
+		children[at] = children[at]!.replace('{', `{${more}`);
+		const root = documentOf(`{"schemaVersion":2,"manifests":[${children.join(',')}]}`);
+		expect(await refusalOf(pruneIndex(root, dropping('arm64'), context()))).toBe(
+			`malformed: The index ${root.digest} cannot be edited: it has "${key}" twice at manifests.${at}.`,
+		);
+		expect((await pruneIndex(root, dropping('s390x'), context())).root).toBe(root);
+	});
+
+	it('refuses an index with a platform of two readings', async () => {
+		const text = textOf(indexOf([amd64, arm64]));
+		const root = documentOf(text.replace('"os":', '"OS": "windows", "os":'));
+		expect(await refusalOf(pruneIndex(root, dropping('arm64'), context()))).toContain(
+			'it has "os" twice at manifests.0.platform.',
 		);
 	});
 

@@ -145,6 +145,44 @@ describe('editing JSON as text', () => {
 		expect(edit('{"x":1,"x":2,"a":1}', { path: ['a'], value: 2 })).toBe('{"x":1,"x":2,"a":2}');
 	});
 
+	it.each<[string, string, JsonEdit, string]>([
+		[
+			'beside what is edited',
+			'{"d":1,"p":1,"p":2}',
+			{ path: [], once: ['p', 'q'] },
+			'has "p" twice',
+		],
+		['in another case', '{"p":1,"P":2}', { path: [], once: ['p'] }, 'has "P" twice'],
+		[
+			'with letters that some readers take for an s and a k',
+			'{"sk":1,"\u017F\u212A":2}',
+			{ path: [], once: ['sk'] },
+			'has "\u017F\u212A" twice',
+		],
+		[
+			'in an element',
+			'{"m":[{},{"p":1,"p":2}]}',
+			{ path: ['m', 1], once: ['p'] },
+			'has "p" twice at m.1',
+		],
+		[
+			'in what is no object',
+			'{"m":[1]}',
+			{ path: ['m'], once: ['p'] },
+			'holds something else than expected at m',
+		],
+	])('refuses a key %s that must not be repeated', (_, text, check, reason) => {
+		expect(editJson(utf8.encode(text), [check])).toEqual({ ok: false, reason });
+	});
+
+	it('looks for repeated keys in removed elements too', () => {
+		const check: JsonEdit = { path: ['m', 0], once: ['p'] };
+		expect(edit('{"m":[{"p":1,"p":2},{}]}', check, without(0))).toBe(
+			'refused: it has "p" twice at m.0',
+		);
+		expect(edit('{"m":[{"p":1,"x":1,"x":2},{}]}', check, without(0))).toBe('{"m":[{}]}');
+	});
+
 	it('is not brought down by deep nesting or long strings', () => {
 		const deep = `{"x":${'['.repeat(4000)}${']'.repeat(4000)},"s":"${'\\\\'.repeat(500_000)}","a":1}`;
 		expect(edit(deep, { path: ['a'], value: 2 })).toBe(deep.replace('"a":1', '"a":2'));
@@ -193,7 +231,7 @@ function placesIn(value: unknown, path: JsonPath): Place[] {
 			: [];
 	}
 	if (typeof value !== 'object' || value === null) return [];
-	const keys = Object.keys(value).map((key) => key.toLowerCase());
+	const keys = Object.keys(value).map((key) => key.toUpperCase().toLowerCase());
 	if (new Set(keys).size < keys.length) return [];
 	return Object.entries(value).flatMap(([key, each]) => placesIn(each, [...path, key]));
 }
@@ -203,7 +241,8 @@ function changed(value: unknown, change: JsonEdit): unknown {
 	const [step, ...rest] = change.path;
 	if (step === undefined) {
 		if ('value' in change) return change.value;
-		return (value as unknown[]).filter((_, at) => !change.remove.has(at));
+		const remove = 'remove' in change ? change.remove : new Set();
+		return (value as unknown[]).filter((_, at) => !remove.has(at));
 	}
 	const copy = structuredClone(value) as Record<string | number, unknown>;
 	Object.defineProperty(copy, step, {

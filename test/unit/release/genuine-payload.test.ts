@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { inflate } from '../../../proxy/server/inflate.ts';
 import { gunzip } from '../../../shared/archive/gzip.ts';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
-import { parsePayload, readLayer, type Payload } from '../../../shared/release/payload.ts';
+import { parsePayload, unpackLayer, type Payload } from '../../../shared/release/payload.ts';
 import { manifestsNaming } from '../../../shared/release/naming-manifests.ts';
 import { indexPullspecs } from '../../../shared/release/pullspec-index.ts';
 import {
@@ -26,9 +26,8 @@ describe.skipIf(fixturesMissing)(
 
 		beforeAll(async () => {
 			layer = await readFile(payloadLayer412);
-			payload = parsePayload([
-				await readLayer(mediaTypes.dockerLayerGzip, chunked(layer), inflate),
-			]);
+			const { entries } = await unpackLayer(mediaTypes.dockerLayerGzip, chunked(layer), inflate);
+			payload = parsePayload([entries]);
 		});
 
 		it('has 183 components, 647 entries and 21 previous versions', () => {
@@ -94,7 +93,7 @@ describe.skipIf(fixturesMissing)(
 		it('refuses the layer when it is cut short, anywhere', async () => {
 			for (const length of [0, 9, 100, 500_000, layer.length - 1]) {
 				await expect(
-					readLayer(mediaTypes.dockerLayerGzip, chunked(layer.subarray(0, length)), inflate),
+					unpackLayer(mediaTypes.dockerLayerGzip, chunked(layer.subarray(0, length)), inflate),
 				).rejects.toMatchObject({
 					problem: { code: expect.stringMatching(/truncated|malformed/) as string },
 				});

@@ -145,6 +145,24 @@ describe('a payload with new pullspecs', () => {
 		);
 	});
 
+	it.each([
+		['with a mark, least first', '\uFEFF', false],
+		['with a mark, most first', '\uFEFF', true],
+		['without a mark, least first', '', false],
+		['without a mark, most first', '', true],
+	])('is refused where the old digest is left in UTF-16 %s', async (_, mark, isBigEndian) => {
+		const bytes = Buffer.from(`${mark}image: ${etcd}\n`, 'utf16le');
+		if (isBigEndian) bytes.swap16();
+		const { tar } = await packLayer('oci', [{ name: 'a.yaml', text: 'x'.repeat(bytes.length) }]);
+		tar.set(bytes, 1024);
+		expect(await refusalOf(rewritePayload(tar, replacing([etcd, newEtcd], [pod, pod])))).toContain(
+			`payload-invalid: The payload's a.yaml still names ${digest('etcd')}, the old digest of`,
+		);
+		const rewritten = await rewritePayload(tar, replacing([etcd, moved]));
+		expect(rewritten.leftovers).toEqual([{ file: 'a.yaml', digest: digest('etcd') }]);
+		expect((await rewritePayload(tar, replacing([pod, newEtcd]))).leftovers).toEqual([]);
+	});
+
 	it('tells of a moved image’s digest in another form, without refusing it', async () => {
 		const archive = await archiveOf({ name: 'a.yaml', text: `${etcd} ${digest('etcd')}` });
 		const { archive: made, leftovers } = await rewritePayload(archive, replacing([etcd, moved]));
@@ -222,6 +240,17 @@ describe('a payload with a new version', () => {
 		expect(JSON.parse(text)).toMatchObject({ version: '4.20.0-acme.1', url: 'https://x/4.20.0' });
 		expect(rewritten.mentions).toMatchObject([{ file: 'release-metadata', rewritten: false }]);
 	});
+
+	it.each(['constructor', '__proto__', 'toString'])(
+		'takes a file for what it is that is called %s',
+		async (name) => {
+			const archive = await archiveOf({ name, text: 'version: 4.20.0\n' });
+			const rewritten = await rewritePayload(archive, { pullspecs: new Map(), rename });
+			expect(rewritten.mentions).toEqual([
+				{ file: name, line: 1, text: 'version: 4.20.0', rewritten: false },
+			]);
+		},
+	);
 
 	it('is refused where a special file could be read in two ways', async () => {
 		const text = '{"version":"1.0.0","version":"4.20.0"}';

@@ -266,7 +266,7 @@ describe('a pruned release', () => {
 		const reading = await maker.read();
 		expect(pruned.root.digest).toBe(reading.root?.digest);
 		expect(pruned).toMatchObject({ made: [], blobs: [], files: [], removed: [], notes: [] });
-		expect(pruned.components.every(({ from, to }) => from === to)).toBe(true);
+		for (const { from, to } of pruned.components) expect(to).toEqual(from);
 		expect(pruned.images.every(({ from, to }) => from === to)).toBe(true);
 	});
 
@@ -352,6 +352,97 @@ describe('a pruned release', () => {
 		expect(pruned.files).toHaveLength(2);
 		const reading = await readAgain(maker, pruned);
 		expect(reading.payloads.every(({ payload }) => payload !== undefined)).toBe(true);
+	});
+
+	it('keeps a build that is listed after the placeholder, which goes alone', async () => {
+		const { maker, pods, files } = makeRelease(['amd64', 'arm64']);
+		const built = maker.image('late', linux('arm64'));
+		maker.add('late', [
+			entryOf(maker.image('late', linux('amd64'))),
+			entryOf(pods[1]!),
+			entryOf(built),
+		]);
+		const pruned = await prune(maker, {}, { files });
+		expect(componentOf(pruned, 'late').removed.map(({ digest }) => digest)).toEqual([
+			pods[1]!.manifest.digest,
+		]);
+		const reading = await readAgain(maker, pruned);
+		expect(tableOf(reading)['late']).toBe('amd64=built arm64=built');
+		expect(pruned.notes).toEqual([]);
+	});
+
+	it('has no build after the placeholder where the platform itself was chosen to go', async () => {
+		const { maker, pods } = makeRelease(['amd64', 'arm64']);
+		maker.add('late', [
+			entryOf(maker.image('late', linux('amd64'))),
+			entryOf(pods[1]!),
+			entryOf(maker.image('late', linux('arm64'))),
+		]);
+		const pruned = await prune(maker, { selection: { ...keeping('amd64'), components: ['late'] } });
+		expect(componentOf(pruned, 'late').removed).toHaveLength(2);
+	});
+
+	it('has a build after the placeholder only where that can be read', async () => {
+		const { maker, pods } = makeRelease(['amd64', 'arm64']);
+		const built = maker.image('late', linux('arm64'));
+		maker.add('late', [entryOf(pods[1]!), entryOf(built)]);
+		maker.registries.fail(maker.part(built.manifest), denied);
+		expect(await refusalOf(prune(maker))).toBe(
+			'plan-impossible: late for linux/arm64 has to be written, but: Not for you.',
+		);
+	});
+
+	it('says where a placeholder stays that is listed after a build', async () => {
+		const { maker, pods, files } = makeRelease(['amd64', 'arm64']);
+		maker.add('early', [
+			...['amd64', 'arm64'].map((each) => entryOf(maker.image('early', linux(each)))),
+			entryOf(pods[1]!),
+		]);
+		const pruned = await prune(maker, {}, { files });
+		expect(componentOf(pruned, 'early').changed).toBe(false);
+		expect(pruned.notes).toEqual([
+			'early keeps a placeholder for linux/arm64, which is listed after another image and so does not count.',
+		]);
+	});
+
+	it('names components by digest alone, also those that stay in their place with a tag', async () => {
+		const { maker, files } = makeRelease(['amd64', 'arm64']);
+		const index = maker.index(
+			['amd64', 'arm64'].map((each) => entryOf(maker.image('tagged', linux(each)))),
+		);
+		const pullspec = `quay.io/acme/parts:v1@${maker.registries.putManifest(maker.parts, index, 'v1').digest}`;
+		maker.addPullspec('tagged', pullspec);
+		const pruned = await prune(maker, { selfContained: true }, { files });
+		expect(componentOf(pruned, 'tagged')).toMatchObject({
+			to: byDigest(maker.parts, index.digest),
+			pullspec: { from: pullspec, to: pullspec },
+		});
+		expect(componentOf(pruned, 'tagged').to.tag).toBeUndefined();
+	});
+
+	it('is renamed from the version that each image has', async () => {
+		const { maker } = makeRelease(['amd64', 'arm64']);
+		const payloadFor = (architecture: string) => {
+			const version = architecture === 'arm64' ? '4.19.7' : '4.20.0';
+			return { version, files: [{ name: 'a.yaml', text: `version: ${version}\n` }] };
+		};
+		const choices = { version: '4.21.0', rewriteVersion: true };
+		const pruned = await prune(maker, choices, { payloadFor });
+		expect(pruned.mentions.map(({ text }) => text)).toEqual(['version: 4.20.0', 'version: 4.19.7']);
+		expect(pruned.notes).toEqual([
+			'The release image for linux/arm64 is renamed too, though its version is 4.19.7.',
+		]);
+		const reading = await readAgain(maker, pruned);
+		for (const { payload } of reading.payloads) {
+			expect(payload?.metadata.version).toBe('4.21.0');
+			expect(new TextDecoder().decode(payload?.files[0]?.bytes)).toBe('version: 4.21.0\n');
+		}
+	});
+
+	it('lists no mentions where the version that is asked for is there already', async () => {
+		const { maker, files } = makeRelease(['amd64', 'arm64']);
+		const pruned = await prune(maker, { version: '4.20.0', rewriteVersion: true }, { files });
+		expect(pruned).toMatchObject({ mentions: [], notes: [] });
 	});
 
 	it('says which components it leaves because they could not be read', async () => {

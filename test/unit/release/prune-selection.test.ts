@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { parsePlatform, type PlatformKey } from '../../../shared/oci/platform.ts';
 import { assessCoverage, type Coverage } from '../../../shared/release/coverage.ts';
 import {
+	dropsChild,
 	selectCells,
 	type PruneSelection,
 	type Selected,
 } from '../../../shared/release/prune-selection.ts';
-import { entryOf, linux, ReleaseMaker } from '../../support/release-maker.ts';
+import { entryOf, linux, ReleaseMaker, type MadeImage } from '../../support/release-maker.ts';
 
 const platform = (text: string): PlatformKey => parsePlatform(text)!;
 
@@ -32,7 +33,9 @@ function textOf({ dropped }: Selected): Record<string, string> {
 }
 
 /** `aws` stands on a placeholder for arm64, `etcd` is built, `gap` lacks arm64, `more` has s390x besides. */
-async function coverageOf(change: (maker: ReleaseMaker) => void = () => undefined) {
+async function coverageOf(
+	change: (maker: ReleaseMaker, pods: readonly MadeImage[]) => void = () => undefined,
+) {
 	const maker = new ReleaseMaker(['amd64', 'arm64']);
 	const pods = maker.addBuilt('pod');
 	maker.add('aws-driver', [
@@ -45,7 +48,7 @@ async function coverageOf(change: (maker: ReleaseMaker) => void = () => undefine
 		'more',
 		['amd64', 'arm64', 's390x'].map((each) => entryOf(maker.image('more', linux(each)))),
 	);
-	change(maker);
+	change(maker, pods);
 	await maker.finish();
 	return assessCoverage(await maker.read());
 }
@@ -55,6 +58,8 @@ describe('choosing what goes', () => {
 		const selected = selectCells(await coverageOf(), nothing);
 		expect(selected).toEqual({
 			dropped: new Map(),
+			placeholders: new Map(),
+			shadowed: new Map(),
 			release: new Set(),
 			emptied: [],
 			undecided: new Map(),
@@ -125,6 +130,34 @@ describe('choosing what goes', () => {
 			exclude: ['pod', 'aws-driver', 'gap'],
 		});
 		expect(spared.emptied).toEqual(['etcd']);
+	});
+
+	it('drops of a platform the placeholder alone, but all of it where that was switched', async () => {
+		const digests: string[] = [];
+		const coverage = await coverageOf((maker, [, pod]) => {
+			const built = maker.image('late', linux('arm64'));
+			maker.add(
+				'late',
+				[pod!, built].map((image) => entryOf(image)),
+			);
+			digests.push(pod!.manifest.digest, built.manifest.digest);
+		});
+		const goes = (selection: PruneSelection) => {
+			const selected = selectCells(coverage, selection);
+			const arm64 = digests.map((digest) => ({ digest, platform: platform('arm64') }));
+			return arm64.map((child) => dropsChild(selected, 'late', child));
+		};
+		expect(goes(placeholders)).toEqual([true, false]);
+		expect(selectCells(coverage, placeholders).emptied).toEqual([]);
+		const toggled = [{ component: 'late', platform: platform('arm64') }];
+		expect(goes({ ...placeholders, toggled })).toEqual([false, false]);
+		expect(goes({ ...nothing, toggled })).toEqual([true, true]);
+		expect(goes(keeping('amd64'))).toEqual([true, true]);
+		const [digest = ''] = digests;
+		const selected = selectCells(coverage, keeping('amd64'));
+		expect(selected.emptied).toEqual(['late']);
+		expect(dropsChild(selected, 'late', { digest, platform: undefined })).toBe(false);
+		expect(dropsChild(selected, 'unknown', { digest, platform: platform('arm64') })).toBe(false);
 	});
 
 	it('tells for which cells it could not decide', async () => {

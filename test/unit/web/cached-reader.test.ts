@@ -101,6 +101,15 @@ describe('the page’s memory', () => {
 		expect(await read([{ reference }])).toMatchObject([{ checkedAt: 1_000_007 }]);
 	});
 
+	it('asks for who is about to write, whatever it keeps', async () => {
+		const reference = registries.putManifest(here, manifest);
+		await read([{ reference }]);
+		expect(await read([{ reference, forWriting: true }])).toMatchObject([{ ok: true }]);
+		expect(registries.asked).toHaveLength(2);
+		registries.remove(reference);
+		expect(await read([{ reference, forWriting: true }])).toMatchObject([{ ok: false }]);
+	});
+
 	it('does not keep failures', async () => {
 		const reference = byDigest(here, manifest.digest);
 		expect(await read([{ reference }])).toMatchObject([{ ok: false }]);

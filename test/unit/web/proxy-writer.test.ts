@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { digestOf } from '../../../shared/oci/digest.ts';
+import type { Problem } from '../../../shared/registry/problem.ts';
 import type { ManifestPush } from '../../../shared/registry/registries.ts';
 import { ProxyClient } from '../../../web/api/proxy-client.ts';
 import { ProxyWriter } from '../../../web/api/proxy-writer.ts';
@@ -78,6 +79,44 @@ describe('writing through the proxy', () => {
 			headers: { 'content-type': 'application/octet-stream' },
 		});
 		expect(init?.body).toBeInstanceOf(Blob);
+	});
+
+	describe('of content that a registry refused', () => {
+		const upload = { to, sizeBytes: 0, content: nothing };
+		const refuse = (problem: Partial<Problem>): void => {
+			fetched.mockImplementationOnce(() =>
+				Promise.resolve(Response.json({ problem: { reason: '', ...problem } }, { status: 502 })),
+			);
+		};
+		const ranOut = { code: 'unauthorized', origin: 'registry', status: 401 } as const;
+		const put = async () => {
+			const [event] = await all(writer.putBlobs([upload]));
+			return event?.state === 'failed' ? event.problem.code : event?.state;
+		};
+
+		it('sends it once more where the login may have run out in the middle', async () => {
+			refuse(ranOut);
+			answer('{"state":"sent"}');
+			expect(await put()).toBe('sent');
+			expect(fetched).toHaveBeenCalledTimes(2);
+		});
+
+		it('gives up where the second time is refused too', async () => {
+			refuse(ranOut);
+			refuse(ranOut);
+			expect(await put()).toBe('unauthorized');
+			expect(fetched).toHaveBeenCalledTimes(2);
+		});
+
+		it.each<Partial<Problem>>([
+			{ ...ranOut, origin: 'token-server' },
+			{ code: 'denied', origin: 'registry', status: 403 },
+			{ code: 'token-rejected', origin: 'proxy' },
+		])('gives up at once at %j', async (problem) => {
+			refuse(problem);
+			expect(await put()).toBe(problem.code);
+			expect(fetched).toHaveBeenCalledTimes(1);
+		});
 	});
 
 	it('sends manifests byte for byte, and nothing of a reference but its place', async () => {

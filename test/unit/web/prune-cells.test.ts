@@ -16,8 +16,10 @@ function selected(dropped: Record<string, readonly (typeof amd64)[]>, release = 
 	return {
 		dropped: new Map(sets),
 		release: new Set(release),
+		placeholders: new Map(),
 		emptied: [],
 		undecided: new Map(),
+		shadowed: new Map(),
 	} satisfies Selected;
 }
 

@@ -5,7 +5,7 @@ import { pushFullRelease } from '../support/full-release.ts';
 
 export default async function globalSetup(): Promise<(() => Promise<void>) | undefined> {
 	if (fixturesMissing || !hasDockerRegistry) return undefined;
-	const registry = await startDockerRegistry();
+	const registry = await startDockerRegistry({ inMemory: true });
 	const docker = await pushFullRelease(registry.host, 'docker', '4.20.0-multi');
 	const oci = await pushFullRelease(registry.host, 'oci', '4.20.0-oci');
 	process.env['ESPALIER_TEST_REGISTRY'] = registry.host;

@@ -22,10 +22,9 @@ export function existsRoutes(reader: RegistryReader) {
 	return new Hono<NodeEnv>().post('/exists', async (c) => {
 		const body = await readStrictJson(c, existsBodySchema);
 		if (!body.ok) return body.response;
-		const requests = body.value.requests.map(({ reference, namedBy, kind }): PresenceRequest => ({
+		const requests = body.value.requests.map(({ reference, ...rest }): PresenceRequest => ({
 			reference: toDigestReference(reference),
-			namedBy,
-			kind,
+			...rest,
 		}));
 		return streamLines(c, (signal) =>
 			answerEach(requests, (batch) => reader.exists(batch, { signal }), { signal, toLine }),

@@ -52,9 +52,9 @@ export function manifestRoutes(reader: RegistryReader) {
 		.post('/manifests', async (c) => {
 			const body = await readStrictJson(c, manifestsBodySchema);
 			if (!body.ok) return body.response;
-			const requests = body.value.requests.map(({ reference, namedBy }) => ({
+			const requests = body.value.requests.map(({ reference, ...rest }) => ({
 				reference: toReference(reference),
-				namedBy,
+				...rest,
 			}));
 			const read: ReadDocuments<Reference> = (batch, options) =>
 				reader.readManifests(batch, options);
@@ -63,9 +63,9 @@ export function manifestRoutes(reader: RegistryReader) {
 		.post('/configs', async (c) => {
 			const body = await readStrictJson(c, configsBodySchema);
 			if (!body.ok) return body.response;
-			const requests = body.value.requests.map(({ reference, namedBy }) => ({
+			const requests = body.value.requests.map(({ reference, ...rest }) => ({
 				reference: toDigestReference(reference),
-				namedBy,
+				...rest,
 			}));
 			return streamLines(
 				c,

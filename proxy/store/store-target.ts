@@ -24,17 +24,23 @@ export class StoreTarget implements Target {
 		return (await this.#layout(blob).blobSize(blob.digest)) !== undefined;
 	}
 
-	async startUpload(
-		blob: DigestReference,
-		from: Repository | undefined,
+	async mount(
+		{ repository, digest }: DigestReference,
+		from: Repository,
 		signal?: AbortSignal,
-	): Promise<'mounted' | OpenUpload> {
+	): Promise<'mounted' | undefined> {
 		signal?.throwIfAborted();
-		const { repository, digest } = blob;
-		const isMounted =
-			from?.registry === storeRegistry &&
-			(await this.#store.mountBlob(repository, digest, from.repository));
-		if (isMounted) return 'mounted';
+		if (from.registry !== storeRegistry) return undefined;
+		const isMounted = await this.#store.mountBlob(repository, digest, from.repository);
+		return isMounted ? 'mounted' : undefined;
+	}
+
+	async startUpload(
+		{ repository, digest }: DigestReference,
+		signal?: AbortSignal,
+	): Promise<OpenUpload> {
+		await Promise.resolve();
+		signal?.throwIfAborted();
 		return {
 			send: (body, sending) => this.#store.putBlob(repository, digest, counted(body, sending)),
 			// Nothing is begun before the first byte.

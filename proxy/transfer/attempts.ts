@@ -10,6 +10,8 @@ export interface Failure {
 	/** on which side it went wrong */
 	readonly side: 'source' | 'target';
 	readonly problem: Problem;
+	/** the target had begun an upload, and it was under way */
+	readonly isMidway?: boolean;
 }
 
 export interface AttemptsSoFar {
@@ -17,6 +19,8 @@ export interface AttemptsSoFar {
 	readonly attempts: number;
 	/** sources that were not tried yet */
 	readonly sourcesLeft: number;
+	/** a login that ran out was met before */
+	readonly loginRanOut: boolean;
 }
 
 export type NextStep =
@@ -40,12 +44,19 @@ export function isPassing({ code, status, retryAfterMs }: Problem): boolean {
 	}
 }
 
+/** A login that was good enough to begin: the next upload begins with a new one. */
+export function isLoginRunOut({ problem, isMidway }: Failure): boolean {
+	return isMidway === true && problem.code === 'unauthorized';
+}
+
 /** What passes is tried again; where a source does not give the blob, the next one is asked. */
 export function nextStep(
-	{ side, problem }: Failure,
-	{ attempts, sourcesLeft }: AttemptsSoFar,
+	failure: Failure,
+	{ attempts, sourcesLeft, loginRanOut }: AttemptsSoFar,
 	random: () => number,
 ): NextStep {
+	const { side, problem } = failure;
+	if (isLoginRunOut(failure) && !loginRanOut) return { kind: 'again', afterMs: 0 };
 	if (isPassing(problem) && attempts < attemptsPerSource) {
 		const afterMs = Math.max(problem.retryAfterMs ?? 0, backoffMs(attempts, random));
 		return { kind: 'again', afterMs };

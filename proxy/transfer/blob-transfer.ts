@@ -4,10 +4,15 @@ import {
 	type DigestReference,
 	type Repository,
 } from '../../shared/oci/reference.ts';
-import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
+import {
+	ProblemError,
+	problemOf,
+	saysBroken,
+	type Problem,
+} from '../../shared/registry/problem.ts';
 import type { Places } from '../upstream/places.ts';
 import { asksForLess, type Pace } from '../upstream/retry.ts';
-import { mostTelling, nextStep, type Failure } from './attempts.ts';
+import { isLoginRunOut, mostTelling, nextStep, type Failure } from './attempts.ts';
 import type { BodyPlace, BodyPlaces } from './body-places.ts';
 import type { OpenUpload, Target } from './target.ts';
 
@@ -59,12 +64,14 @@ export class BlobTransfer {
 		const problems: Problem[] = [];
 		let source = 0;
 		let before: Failure | undefined;
+		let loginRanOut = false;
 		for (let attempts = 1; ; attempts += 1) {
 			const attempt = await this.#attempt(sources[source]);
 			signal.throwIfAborted();
 			if (typeof attempt === 'string') return { state: attempt };
-			const soFar = { attempts, sourcesLeft: sources.length - source - 1 };
+			const soFar = { attempts, sourcesLeft: sources.length - source - 1, loginRanOut };
 			const next = nextStep(attempt, soFar, pace.random);
+			loginRanOut ||= isLoginRunOut(attempt);
 			if (next.kind === 'give-up') {
 				return { state: 'failed', problem: mostTelling(problems, cause(before, attempt)) };
 			}
@@ -103,14 +110,32 @@ export class BlobTransfer {
 	/** Undefined where the blob is not there and nothing was begun. */
 	async #begin(): Promise<BlobState | OpenUpload | undefined> {
 		const { target, signal } = this.#surroundings;
-		const { to } = this.#work;
 		const from = this.#mountFrom;
 		// A registry that did not mount it once is not asked again.
 		this.#mountFrom = undefined;
-		if (from) return target.startUpload(to, from, signal);
-		if (!(await target.hasBlob(to, signal))) return undefined;
+		const begun = from && (await target.mount(this.#work.to, from, signal));
+		if (begun === 'mounted') return begun;
+		let isNeeded = false;
+		try {
+			isNeeded = !(await this.#isThere());
+		} finally {
+			if (!isNeeded) void begun?.cancel().catch(() => undefined);
+		}
+		if (isNeeded) return begun;
 		// The answer to an upload may have been lost, and the upload not.
 		return this.#bytesWereSent ? 'transferred' : 'existed';
+	}
+
+	/** docker-registry answers 500 for ever where a full disk cut a blob's link short; sending it again heals that. */
+	async #isThere(): Promise<boolean> {
+		const { target, signal } = this.#surroundings;
+		try {
+			return await target.hasBlob(this.#work.to, signal);
+		} catch (error) {
+			signal.throwIfAborted();
+			if (saysBroken(problemOf(error))) return false;
+			throw error;
+		}
 	}
 
 	async #deliver(source: BlobSource | undefined, begun: OpenUpload | undefined): Promise<Attempt> {
@@ -145,22 +170,20 @@ export class BlobTransfer {
 		const attempt = new AbortController();
 		const both = AbortSignal.any([signal, attempt.signal]);
 		let failure: Failure | undefined;
-		const failing = (side: Failure['side']) => (error: unknown) => {
-			failure ??= { side, problem: problemOf(error) };
-			attempt.abort();
-		};
+		const failing =
+			(side: Failure['side'], isMidway = false) =>
+			(error: unknown) => {
+				failure ??= { side, problem: problemOf(error), isMidway };
+				attempt.abort();
+			};
 		const opening = openSource(both).catch(failing('source'));
-		const starting = Promise.resolve(
-			begun ?? target.startUpload(this.#work.to, undefined, both),
-		).catch(failing('target'));
+		const starting = Promise.resolve(begun ?? target.startUpload(this.#work.to, both)).catch(
+			failing('target'),
+		);
 		const [chunks, upload] = await Promise.all([opening, starting]);
-		if (upload === 'mounted') {
-			attempt.abort();
-			return 'mounted';
-		}
 		if (chunks && upload && !failure) {
 			await this.#send(upload, watched(chunks, failing('source')), { place, signal: both }).catch(
-				failing('target'),
+				failing('target', true),
 			);
 		}
 		if (!failure) return 'transferred';

@@ -11,7 +11,11 @@ import {
 	type Repository,
 } from '../../shared/oci/reference.ts';
 import { ProblemError, type Problem, type ProblemCode } from '../../shared/registry/problem.ts';
-import type { ManifestPush, RegistryReader } from '../../shared/registry/registries.ts';
+import type {
+	DocumentRequest,
+	ManifestPush,
+	RegistryReader,
+} from '../../shared/registry/registries.ts';
 import { mostTelling } from './attempts.ts';
 import type { Target } from './target.ts';
 
@@ -50,11 +54,11 @@ function checkedDocument({ to, mediaType }: ManifestPush, bytes: Uint8Array): Do
 /** @throws ProblemError */
 export async function readManifest(
 	reader: RegistryReader,
-	reference: DigestReference,
+	request: DocumentRequest<DigestReference>,
 	signal: AbortSignal | undefined,
 ): Promise<Document> {
-	const requests = [{ reference }];
-	for await (const result of reader.readManifests(requests, { signal, fresh: true })) {
+	const { reference } = request;
+	for await (const result of reader.readManifests([request], { signal, fresh: true })) {
 		if (result.ok) return result.document;
 		throw new ProblemError(result.problem);
 	}
@@ -69,7 +73,8 @@ async function readFromAny(
 	const problems: Problem[] = [];
 	for (const repository of from) {
 		try {
-			return (await readManifest(reader, byDigest(repository, to.digest), signal)).bytes;
+			const reference = byDigest(repository, to.digest);
+			return (await readManifest(reader, { reference }, signal)).bytes;
 		} catch (error) {
 			signal?.throwIfAborted();
 			if (!(error instanceof ProblemError)) throw error;

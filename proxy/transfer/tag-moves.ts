@@ -43,10 +43,9 @@ export async function prepareMove(
 		const found = await target.resolveTag(move, move.tag, signal);
 		if (found === move.digest) return { state: 'already-there' };
 		if (found !== move.expect) return { state: 'conflict', found };
-		const manifest =
-			move.digest === 'absent'
-				? undefined
-				: await readManifest(reader, byDigest(move, move.digest), signal);
+		if (move.digest === 'absent') return { state: 'ready', manifest: undefined };
+		const request = { reference: byDigest(move, move.digest), forWriting: true };
+		const manifest = await readManifest(reader, request, signal);
 		return { state: 'ready', manifest };
 	} catch (error) {
 		signal?.throwIfAborted();

@@ -28,19 +28,28 @@ export interface TagWrite extends Repository {
 	readonly expect: Digest | 'absent';
 }
 
+/** Where a tag is looked for, and where it is thought to point: looks that much depends on may be made more carefully. */
+export interface TagPlace extends Repository {
+	readonly expect?: Digest | 'absent' | undefined;
+}
+
 /** All methods throw `ProblemError`, and retry what may be retried without anybody's bytes. */
 export interface Target {
 	hasBlob(blob: DigestReference, signal?: AbortSignal): Promise<boolean>;
-	/** Begins an upload; with `from`, of the same registry, takes the blob over from there where it can. */
-	startUpload(
+	/**
+	 * Takes the blob over from another repository of the same registry.
+	 * @returns the upload that the registry begins instead, or undefined where it does neither
+	 */
+	mount(
 		blob: DigestReference,
-		from: Repository | undefined,
+		from: Repository,
 		signal?: AbortSignal,
-	): Promise<'mounted' | OpenUpload>;
+	): Promise<'mounted' | OpenUpload | undefined>;
+	startUpload(blob: DigestReference, signal?: AbortSignal): Promise<OpenUpload>;
 	hasManifest(manifest: DigestReference, signal?: AbortSignal): Promise<boolean>;
 	putManifest(repository: Repository, manifest: Document, signal?: AbortSignal): Promise<void>;
 	/** Where the tag points now, asked of the registry itself. */
-	resolveTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<Digest | 'absent'>;
+	resolveTag(place: TagPlace, tag: string, signal?: AbortSignal): Promise<Digest | 'absent'>;
 	/** @returns where it points instead, in a conflict that the registry noticed itself */
 	setTag(
 		tag: TagWrite,

@@ -11,6 +11,7 @@ import {
 	type Reference,
 	type Repository,
 } from '../../shared/oci/reference.ts';
+import { pull, push, type Access } from '../../shared/registry/access.ts';
 import {
 	blobRequest,
 	manifestRequest,
@@ -33,6 +34,7 @@ import type {
 	RegistryReader,
 } from '../../shared/registry/registries.ts';
 import { verifyDocument } from '../../shared/registry/verify.ts';
+import { refusedToWriter, refusesLogin } from '../../shared/registry/write-refusal.ts';
 import { arrivals } from './arrivals.ts';
 import { promisedSize, verifiedChunks } from './blob-stream.ts';
 import { refuseStore } from './endpoint.ts';
@@ -80,6 +82,27 @@ function descriptorsOf(manifests: readonly unknown[], call: Call): Descriptor[] 
 	});
 }
 
+/**
+ * Asks as who may write where that is wanted. Where that is refused, as who may read: some token servers give
+ * nothing to whom they do not let write, and what is readable need not be writable.
+ */
+async function asWanted<T>(
+	{ reference, forWriting }: DocumentRequest,
+	ask: (access: Access) => Promise<T>,
+): Promise<T> {
+	if (!forWriting) return ask(pull);
+	try {
+		return await ask(push);
+	} catch (cause) {
+		const refusal = problemOf(cause);
+		if (!refusesLogin(refusal)) throw cause;
+		return await ask(pull).catch((error: unknown) => {
+			if (!refusesLogin(problemOf(error))) throw error;
+			throw new ProblemError(refusedToWriter(refusal, reference), { cause });
+		});
+	}
+}
+
 export class DirectReader implements RegistryReader {
 	readonly #network: Network;
 	readonly #client: RegistryClient;
@@ -125,7 +148,9 @@ export class DirectReader implements RegistryReader {
 			groupOf: ({ reference }) => reference.registry,
 			run: async (request, signal) => {
 				try {
-					const present = await this.#isPresent(request, signal);
+					const present = await asWanted(request, (access) =>
+						this.#isPresent(request, access, signal),
+					);
 					return { ok: true, request, present, checkedAt: this.#pace.clock() };
 				} catch (error) {
 					if (signal.aborted) throw error;
@@ -214,7 +239,7 @@ export class DirectReader implements RegistryReader {
 		const { registry, repository } = subject;
 		const reference: Reference = { registry, repository, tag: referrersTag(subject.digest) };
 		try {
-			const { bytes } = await this.#read({ reference }, manifestRequest, call.signal);
+			const { bytes } = await this.#read({ reference }, manifestRequest(reference), call.signal);
 			return descriptorsOf(readJson(referrersSchema, bytes, call).manifests, call);
 		} catch (error) {
 			if (error instanceof ProblemError && saysAbsent(error.problem)) return [];
@@ -248,9 +273,13 @@ export class DirectReader implements RegistryReader {
 		toRequest: (reference: R) => RegistryRequest,
 		signal: AbortSignal,
 	): Promise<Document> {
-		const { reference, namedBy = '' } = request;
-		if (reference.digest === undefined) return this.#read(request, toRequest, signal);
-		const key = `${namedBy} ${reference.registry}${toRequest(reference).path}`;
+		const { reference, namedBy = '', forWriting = false } = request;
+		const read = (): Promise<Document> =>
+			asWanted(request, (access) =>
+				this.#read(request, { ...toRequest(reference), access }, signal),
+			);
+		if (reference.digest === undefined) return read();
+		const key = `${namedBy} ${forWriting} ${reference.registry}${toRequest(reference).path}`;
 		for (;;) {
 			const running = this.#flights.get(key);
 			if (!running) break;
@@ -261,20 +290,19 @@ export class DirectReader implements RegistryReader {
 				if (problemOf(error).code !== 'cancelled') throw error;
 			}
 		}
-		const flight = this.#read(request, toRequest, signal).finally(() => this.#flights.delete(key));
+		const flight = read().finally(() => this.#flights.delete(key));
 		this.#flights.set(key, flight);
 		return flight;
 	}
 
-	async #read<R extends Reference>(
-		{ reference, namedBy }: DocumentRequest<R>,
-		toRequest: (reference: R) => RegistryRequest,
+	async #read(
+		{ reference, namedBy }: DocumentRequest,
+		request: RegistryRequest,
 		signal: AbortSignal | undefined,
 	): Promise<Document> {
 		const { registry } = reference;
 		refuseStore(registry);
 		const call: Call = { registry, namedBy, signal, capBytes: limits.documentBytes };
-		const request = toRequest(reference);
 		const answer = await this.#client.collect(request, call);
 		if (answer.status !== 200) throw await this.#client.refusal(request, call, answer);
 		const received = {
@@ -288,16 +316,17 @@ export class DirectReader implements RegistryReader {
 	/** HEAD, or the beginning of a GET where a registry does not answer HEAD. */
 	async #isPresent(
 		{ reference, namedBy, kind }: PresenceRequest,
+		access: Access,
 		signal: AbortSignal,
 	): Promise<boolean> {
 		const { registry } = reference;
 		refuseStore(registry);
 		const toRequest = kind === 'manifest' ? manifestRequest : blobRequest;
 		const call: Call = { registry, namedBy, signal, capBytes: limits.documentBytes };
-		const head = toRequest(reference, 'HEAD');
+		const head = { ...toRequest(reference, 'HEAD'), access };
 		const answer = await this.#client.collect(head, call);
 		const status = answersGetOnly(answer.status)
-			? await statusOfGet(this.#client, toRequest(reference), call)
+			? await statusOfGet(this.#client, { ...toRequest(reference), access }, call)
 			: answer.status;
 		if (status === 200) return true;
 		if (status === 404) return false;

@@ -14,7 +14,7 @@ import {
 } from '../../shared/registry/distribution.ts';
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
-import type { OpenUpload, TagWrite, Target } from '../transfer/target.ts';
+import type { OpenUpload, TagPlace, TagWrite, Target } from '../transfer/target.ts';
 import { BlobUpload } from './blob-upload.ts';
 import { refuseStore } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
@@ -53,16 +53,30 @@ export class RegistryTarget implements Target {
 		return this.#has(manifest, manifestRequest, signal);
 	}
 
-	async startUpload(
+	/** Whatever goes wrong with a mount, an upload without one may still go well. */
+	async mount(
 		blob: DigestReference,
-		from: Repository | undefined,
+		from: Repository,
 		signal?: AbortSignal,
-	): Promise<'mounted' | OpenUpload> {
+	): Promise<'mounted' | OpenUpload | undefined> {
 		const call = this.#call(blob, signal);
-		if (from && this.#isMountable(blob, from)) {
-			const mounted = await this.#mount(blob, from, call);
-			if (mounted) return mounted;
+		if (!this.#isMountable(blob, from)) return undefined;
+		const request = mountRequest(blob, from);
+		try {
+			const answer = await this.#client.collect(request, call);
+			if (answer.status === 401 || answer.status === 403) this.#noteUnmountable(blob, from);
+			if (!isTaken(answer)) return undefined;
+			if (answer.status !== 201) return this.#opened(blob, request, answer);
+			const stored = answer.headers['docker-content-digest'];
+			return stored === undefined || stored === blob.digest ? 'mounted' : undefined;
+		} catch (error) {
+			if (call.signal?.aborted) throw error;
+			return undefined;
 		}
+	}
+
+	async startUpload(blob: DigestReference, signal?: AbortSignal): Promise<OpenUpload> {
+		const call = this.#call(blob, signal);
 		const request = startUploadRequest(blob);
 		const answer = await this.#client.collect(request, call);
 		if (!isTaken(answer)) throw await this.#client.refusal(request, call, answer);
@@ -85,12 +99,8 @@ export class RegistryTarget implements Target {
 		throw notKept(to, stored);
 	}
 
-	resolveTag(
-		repository: Repository,
-		tag: string,
-		signal?: AbortSignal,
-	): Promise<Digest | 'absent'> {
-		return this.#tags.resolve(repository, tag, signal);
+	resolveTag(place: TagPlace, tag: string, signal?: AbortSignal): Promise<Digest | 'absent'> {
+		return this.#tags.resolve(place, tag, signal);
 	}
 
 	setTag(
@@ -133,26 +143,6 @@ export class RegistryTarget implements Target {
 	#isMountable(to: Repository, from: Repository): boolean {
 		if (from.registry !== to.registry || from.repository === to.repository) return false;
 		return (this.#unmountable.get(pairOf(to, from)) ?? 0) <= this.#client.pace.clock();
-	}
-
-	/** Whatever goes wrong with a mount, an upload without one may still go well. */
-	async #mount(
-		blob: DigestReference,
-		from: Repository,
-		call: Call,
-	): Promise<'mounted' | OpenUpload | undefined> {
-		const request = mountRequest(blob, from);
-		try {
-			const answer = await this.#client.collect(request, call);
-			if (answer.status === 401 || answer.status === 403) this.#noteUnmountable(blob, from);
-			if (!isTaken(answer)) return undefined;
-			if (answer.status !== 201) return this.#opened(blob, request, answer);
-			const stored = answer.headers['docker-content-digest'];
-			return stored === undefined || stored === blob.digest ? 'mounted' : undefined;
-		} catch (error) {
-			if (call.signal?.aborted) throw error;
-			return undefined;
-		}
 	}
 
 	#noteUnmountable(to: Repository, from: Repository): void {

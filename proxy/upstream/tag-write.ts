@@ -2,12 +2,7 @@
 import { isDigest, type Digest } from '../../shared/oci/digest.ts';
 import type { Document } from '../../shared/oci/document.ts';
 import { bareMediaType } from '../../shared/oci/media-type.ts';
-import {
-	formatReference,
-	formatRepository,
-	type Reference,
-	type Repository,
-} from '../../shared/oci/reference.ts';
+import { formatReference, formatRepository, type Reference } from '../../shared/oci/reference.ts';
 import {
 	forWriting,
 	manifestPushRequest,
@@ -19,7 +14,7 @@ import {
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import { verifyDocument } from '../../shared/registry/verify.ts';
-import type { TagWrite } from '../transfer/target.ts';
+import type { TagPlace, TagWrite } from '../transfer/target.ts';
 import { refuseStore } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
 import { hashBytes } from './hash-bytes.ts';
@@ -53,19 +48,22 @@ export class Tags {
 		this.#client = client;
 	}
 
+	/** Some registries answer 404 to HEAD alone, so only a GET tells of a tag that it is absent. */
 	async resolve(
-		{ registry, repository }: Repository,
+		{ registry, repository, expect }: TagPlace,
 		tag: string,
 		signal: AbortSignal | undefined,
 	): Promise<Place> {
 		const reference = { registry, repository, tag };
 		const call = this.#call(registry, signal);
+		if (expect === 'absent') return this.#read(reference, call);
 		const head = forWriting(manifestRequest(reference, 'HEAD'));
 		const answer = await this.#client.collect(head, call);
-		if (answer.status === 404) return 'absent';
+		const { status } = answer;
 		const stated = answer.headers['docker-content-digest'];
-		if (answer.status === 200 && stated !== undefined && isDigest(stated)) return stated;
-		if (answer.status === 200 || answersGetOnly(answer.status)) return this.#read(reference, call);
+		if (status === 200 && stated !== undefined && isDigest(stated)) return stated;
+		const isUnsaid = status === 200 || status === 404 || answersGetOnly(status);
+		if (isUnsaid) return this.#read(reference, call);
 		throw await this.#client.refusal(head, call, answer);
 	}
 
@@ -153,13 +151,13 @@ export class Tags {
 
 	/** Where the tag is after a change that the registry said it made; some take a moment to see it themselves. */
 	async #settled({ tag, to }: Change, signal: AbortSignal | undefined): Promise<Place> {
+		const { registry, repository } = tag;
 		for (let attempt = 1; ; attempt += 1) {
-			const found = await this.resolve(tag, tag.tag, signal);
+			const found = await this.resolve({ registry, repository }, tag.tag, signal);
 			if (found === to || found !== tag.expect) return found;
 			if (attempt >= retryLimits.attempts) break;
 			await this.#pause(attempt, signal);
 		}
-		const { registry } = tag;
 		const reference = formatReference(tagReference(tag));
 		const where = tag.expect === 'absent' ? 'does not have it' : `still has it at ${tag.expect}`;
 		const reason = `${registry} said that it changed ${reference} and ${where}.`;

@@ -29,14 +29,13 @@ export const digestReferenceSchema = z.strictObject({
 	digest: digestSchema,
 });
 
-const documentRequestSchema = z.strictObject({
-	reference: referenceSchema,
+const requestShape = {
 	namedBy: registrySchema.optional(),
-});
-const configRequestSchema = z.strictObject({
-	reference: digestReferenceSchema,
-	namedBy: registrySchema.optional(),
-});
+	/** asked with the login that may write there */
+	forWriting: z.boolean().optional(),
+};
+const documentRequestSchema = z.strictObject({ reference: referenceSchema, ...requestShape });
+const configRequestSchema = z.strictObject({ reference: digestReferenceSchema, ...requestShape });
 
 /** `POST /api/manifests` */
 export const manifestsBodySchema = z.strictObject({

@@ -2,7 +2,7 @@
 import { readLines } from '../../shared/api/ndjson.ts';
 import { uploadedSchema } from '../../shared/api/write-schema.ts';
 import { byDigest, formatReference } from '../../shared/oci/reference.ts';
-import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
+import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
 import type { BlobUpload, BlobUploadEvent } from '../../shared/registry/registries.ts';
 import type { ProxyClient } from './proxy-client.ts';
 
@@ -45,17 +45,25 @@ async function send(
 	throw new ProblemError({ code: 'connection-lost', origin: 'proxy', reason });
 }
 
+/** A login that ran out in the middle; the proxy, which kept nothing of the blob, has a new one by now. */
+function mayHaveRunOut({ code, origin, status }: Problem): boolean {
+	return code === 'unauthorized' && origin === 'registry' && status === 401;
+}
+
 /** @throws only the signal's reason */
 export async function putBlob(
 	client: ProxyClient,
 	upload: BlobUpload,
 	signal: AbortSignal | undefined,
 ): Promise<BlobUploadEvent> {
-	signal?.throwIfAborted();
-	try {
-		return await send(client, upload, signal);
-	} catch (error) {
+	for (let attempt = 1; ; attempt += 1) {
 		signal?.throwIfAborted();
-		return { upload, state: 'failed', problem: problemOf(error) };
+		try {
+			return await send(client, upload, signal);
+		} catch (error) {
+			signal?.throwIfAborted();
+			const problem = problemOf(error);
+			if (attempt > 1 || !mayHaveRunOut(problem)) return { upload, state: 'failed', problem };
+		}
 	}
 }

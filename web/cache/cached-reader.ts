@@ -109,7 +109,7 @@ export class CachedReader implements Registries {
 		const lookable =
 			fresh || !this.#options.keeps()
 				? []
-				: requests.filter(({ reference }) => hasDigest(reference));
+				: requests.filter(({ reference, forWriting }) => !forWriting && hasDigest(reference));
 		const found = await this.#find(
 			lookable.flatMap(({ reference }) => (hasDigest(reference) ? [reference] : [])),
 		);
@@ -151,8 +151,8 @@ export class CachedReader implements Registries {
 		request: DocumentRequest<DigestReference>,
 		options: CallOptions = {},
 	): Promise<BlobStream> {
-		const [hit] =
-			options.fresh || !this.#options.keeps() ? [] : await this.#find([request.reference]);
+		const asks = options.fresh || request.forWriting || !this.#options.keeps();
+		const [hit] = asks ? [] : await this.#find([request.reference]);
 		if (hit) return { sizeBytes: hit.document.bytes.length, chunks: once(hit.document.bytes) };
 		const stream = await this.#inner.readBlob(request, options);
 		const isSmall = stream.sizeBytes !== undefined && stream.sizeBytes <= limits.documentBytes;

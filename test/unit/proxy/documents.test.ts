@@ -103,6 +103,35 @@ describe('POST /api/manifests', () => {
 		]);
 	});
 
+	it('passes on what is asked as who is about to write', async () => {
+		const seen: unknown[] = [];
+		const reader = fakeReader({
+			async *readManifests(requests) {
+				await turn();
+				for (const request of requests) {
+					seen.push(request.forWriting);
+					yield { ok: false, request, problem: gone };
+				}
+			},
+			async *exists(requests) {
+				await turn();
+				for (const request of requests) {
+					seen.push(request.forWriting);
+					yield { ok: true, request, present: false, checkedAt: 17 };
+				}
+			},
+		});
+		const { post } = fakeApp({ reader });
+		const place = { reference: { ...reference('1'), digest } };
+		const requests = [{ ...place, forWriting: true }, place];
+		await linesOf(await post('/api/manifests', { requests }));
+		const looks = requests.map((request) => ({ ...request, kind: 'blob' }));
+		await linesOf(await post('/api/exists', { requests: looks }));
+		expect(seen).toEqual([true, undefined, true, undefined]);
+		const wrong = [{ ...place, forWriting: 'yes' }];
+		expect((await post('/api/manifests', { requests: wrong })).status).toBe(400);
+	});
+
 	it.each([
 		{ registry: 'quay.io', repository: '../a', tag: '1' },
 		{ registry: 'quay.io/x', repository: 'a', tag: '1' },

@@ -240,6 +240,39 @@ export function describeRegistryReader(name: string, setUp: () => Promise<Reader
 			expect(result?.ok && result.document.bytes).toEqual(config.bytes);
 		});
 
+		it('answers who is about to write as it answers anybody', async () => {
+			const repository = anywhere();
+			const { manifest, config, layer } = await put(repository, imageOf(), { tag: 'v1' });
+			const absent = byDigest(repository, imageOf().manifest.digest);
+			const forWriting = true;
+			const requests = [
+				{ reference: { ...repository, tag: 'v1' }, forWriting },
+				{ reference: byDigest(repository, manifest.digest), forWriting },
+				{ reference: absent, forWriting },
+			];
+			const results = await readManifests(requests);
+			const outcomes = new Map(results.map((result) => [result.request, outcomeOf(result)]));
+			expect(requests.map((request) => outcomes.get(request))).toEqual([
+				manifest.digest,
+				manifest.digest,
+				'manifest-unknown',
+			]);
+			const configRequest = { reference: byDigest(repository, config.digest), forWriting };
+			const [read] = await all(subject.reader.readConfigs([configRequest]));
+			expect(read && outcomeOf(read)).toBe(config.digest);
+			const looks: readonly PresenceRequest[] = [
+				{ kind: 'manifest', reference: byDigest(repository, manifest.digest), forWriting },
+				{ kind: 'blob', reference: byDigest(repository, layer.digest), forWriting },
+				{ kind: 'manifest', reference: absent, forWriting },
+				{ kind: 'manifest', reference: byDigest(anywhere(), manifest.digest), forWriting },
+			];
+			const found = new Map<PresenceRequest, unknown>();
+			for await (const result of subject.reader.exists(looks)) {
+				found.set(result.request, result.ok && result.present);
+			}
+			expect(looks.map((look) => found.get(look))).toEqual([true, true, false, false]);
+		});
+
 		it('refuses a manifest whose bytes are not what its digest says, and still gives the others', async () => {
 			const repository = anywhere();
 			const { manifest } = await put(repository, imageOf());

@@ -39,7 +39,8 @@ export class MemoryTarget implements Target {
 	readonly tags = new Map<string, Digest>();
 	/** `verb reference`, in order */
 	readonly calls: string[] = [];
-	mounts = true;
+	/** false: an upload is begun instead */
+	mounts: boolean | 'refused' = true;
 	sending = 0;
 	mostSending = 0;
 	/** What comes before a blob is taken: may wait, or throw. */
@@ -59,18 +60,27 @@ export class MemoryTarget implements Target {
 		return this.blobs.has(formatReference(blob));
 	}
 
-	async startUpload(
+	async mount(
 		blob: DigestReference,
-		from: Repository | undefined,
-	): Promise<'mounted' | OpenUpload> {
+		from: Repository,
+	): Promise<'mounted' | OpenUpload | undefined> {
 		const name = formatReference(blob);
-		this.calls.push(from ? `mount ${name} ${from.repository}` : `start ${name}`);
+		this.calls.push(`mount ${name} ${from.repository}`);
+		if (this.mounts === 'refused') return undefined;
+		const there = this.blobs.get(formatReference(byDigest(from, blob.digest)));
+		if (!there || !this.mounts) return this.#upload(blob);
+		this.blobs.set(name, there);
+		return 'mounted';
+	}
+
+	async startUpload(blob: DigestReference): Promise<OpenUpload> {
+		this.calls.push(`start ${formatReference(blob)}`);
 		this.onStart(blob);
-		const there = from && this.blobs.get(formatReference(byDigest(from, blob.digest)));
-		if (there && this.mounts) {
-			this.blobs.set(name, there);
-			return 'mounted';
-		}
+		return this.#upload(blob);
+	}
+
+	#upload(blob: DigestReference): OpenUpload {
+		const name = formatReference(blob);
 		return {
 			send: (body, signal) => this.#send(blob, body, signal),
 			cancel: async () => void this.calls.push(`cancel ${name}`),

@@ -44,7 +44,7 @@ describe('the order of blobs', () => {
 });
 
 describe('after a failure', () => {
-	const soFar = { attempts: 1, sourcesLeft: 0 };
+	const soFar = { attempts: 1, sourcesLeft: 0, loginRanOut: false };
 	const step = (side: 'source' | 'target', what: Problem, more: Partial<typeof soFar> = {}) =>
 		nextStep({ side, problem: what }, { ...soFar, ...more }, () => 0.5);
 
@@ -73,6 +73,16 @@ describe('after a failure', () => {
 		expect(isPassing(what)).toBe(false);
 		expect(step('target', what, { sourcesLeft: 2 }).kind).toBe('give-up');
 		expect(step('source', what, { sourcesLeft: 1 }).kind).toBe('next-source');
+	});
+
+	it('tries once more where a login ran out in the middle, and only there', () => {
+		const refused = problem('unauthorized', { status: 401 });
+		const midway = { side: 'target', problem: refused, isMidway: true } as const;
+		expect(nextStep(midway, soFar, () => 0.5)).toEqual({ kind: 'again', afterMs: 0 });
+		const before = { ...soFar, loginRanOut: true };
+		expect(nextStep(midway, before, () => 0.5).kind).toBe('give-up');
+		const denied = { ...midway, problem: problem('denied') };
+		expect(nextStep(denied, soFar, () => 0.5).kind).toBe('give-up');
 	});
 
 	it('waits longer each time, and as long as the registry says', () => {

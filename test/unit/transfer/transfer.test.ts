@@ -81,7 +81,77 @@ describe('copying a blob', () => {
 		expect(registries.hasBlob(byDigest(near, one.to.digest))).toBe(true);
 		expect(await copy(transfer, one)).toEqual(['copied']);
 		const name = formatReference(one.to);
-		expect(target.calls).toEqual([`mount ${name} near`, `send ${name}`]);
+		expect(target.calls).toEqual([`mount ${name} near`, `has ${name}`, `send ${name}`]);
+	});
+
+	it.each([
+		['begun an upload instead', false, 1],
+		['refused', 'refused', 0],
+	] as const)(
+		'that is at the target already is not sent where a mount was %s',
+		async (_name, mounts, cancelled) => {
+			let reads = 0;
+			const { transfer, target, blob } = setUp({
+				reader: (inner) =>
+					Object.assign(Object.create(inner) as FakeRegistries, {
+						readBlob: (...args: Parameters<FakeRegistries['readBlob']>) => {
+							reads += 1;
+							return inner.readBlob(...args);
+						},
+					}),
+			});
+			target.mounts = mounts;
+			const one = blob(large, { ...to, repository: 'near' });
+			const name = formatReference(one.to);
+			target.blobs.set(name, new Uint8Array());
+			expect(await copy(transfer, one)).toEqual(['existed']);
+			expect(target.calls.slice(0, 2)).toEqual([`mount ${name} near`, `has ${name}`]);
+			expect([reads, target.count('cancel')]).toEqual([0, cancelled]);
+			expect(target.count('start')).toBe(0);
+		},
+	);
+
+	it('is looked for, begun and sent where a mount was refused', async () => {
+		const { transfer, target, blob } = setUp();
+		target.mounts = 'refused';
+		const one = blob(large, { ...to, repository: 'near' });
+		expect(await copy(transfer, one)).toEqual(['copied']);
+		expect(target.calls.map((call) => call.split(' ')[0])).toEqual([
+			'mount',
+			'has',
+			'start',
+			'send',
+		]);
+	});
+
+	it('closes the upload begun instead of a mount where nobody can tell whether the blob is there', async () => {
+		const { transfer, target, blob } = setUp();
+		target.mounts = false;
+		target.hasBlob = () => Promise.reject(problemWith('denied'));
+		expect(await copy(transfer, blob(large, { ...to, repository: 'near' }))).toEqual(['denied']);
+		expect([target.count('cancel'), target.count('send')]).toEqual([1, 0]);
+	});
+
+	it('is sent once more where the login ran out in the middle, and not a third time', async () => {
+		const { transfer, target, pace, blob } = setUp();
+		let refusals = 1;
+		target.onSend = async () => {
+			if (refusals-- > 0) throw problemWith('unauthorized', { status: 401 });
+		};
+		expect(await copy(transfer, blob())).toEqual(['copied']);
+		refusals = 2;
+		expect(await copy(transfer, blob())).toEqual(['unauthorized']);
+		expect([target.count('send'), target.count('cancel')]).toEqual([4, 3]);
+		expect(pace.waits.every((ms) => ms === 0)).toBe(true);
+	});
+
+	it('is not tried again where no login is let in from the start', async () => {
+		const { transfer, target, blob } = setUp();
+		target.onStart = () => {
+			throw problemWith('unauthorized', { status: 401 });
+		};
+		expect(await copy(transfer, blob())).toEqual(['unauthorized']);
+		expect(target.count('start')).toBe(1);
 	});
 
 	it('closes an upload for which there is no source', async () => {
@@ -402,6 +472,27 @@ describe('moving tags', () => {
 			{ move, state: 'conflict', found: two!.digest },
 		]);
 		expect(target.tags.get('target.test/to:v1')).toBe(two!.digest);
+	});
+
+	it('reads what they shall point to as who writes there, and sources as anybody', async () => {
+		const asked: string[] = [];
+		const { transfer, registries } = setUp({
+			reader: (inner) =>
+				Object.assign(Object.create(inner) as FakeRegistries, {
+					readManifests: (...args: Parameters<FakeRegistries['readManifests']>) => {
+						for (const { reference, forWriting } of args[0]) {
+							asked.push(`${reference.repository} ${forWriting ?? false}`);
+						}
+						return inner.readManifests(...args);
+					},
+				}),
+		});
+		const content = contentOf(mediaTypes.ociManifest, { schemaVersion: 2, version: 4 });
+		for (const place of [source, to]) registries.putManifest(place, content);
+		const { digest, mediaType } = content;
+		await all(transfer.pushManifests([{ to: byDigest(to, digest), mediaType, from: [source] }]));
+		await all(transfer.moveTags([{ ...to, tag: 'v1', digest, expect: 'absent' }]));
+		expect(asked).toEqual(['from false', 'to true']);
 	});
 
 	it('moves none where one cannot be looked at', async () => {

@@ -84,9 +84,9 @@ async function opened(
 	blob: DigestReference,
 	from?: { registry: string; repository: string },
 ): Promise<OpenUpload> {
-	const started = await target.startUpload(blob, from);
-	if (started === 'mounted') throw new Error('mounted');
-	return started;
+	const begun = from && (await target.mount(blob, from));
+	if (begun === 'mounted') throw new Error('mounted');
+	return begun ?? target.startUpload(blob);
 }
 
 /** Answers POST with that Location, and the rest by `rest`. */
@@ -178,7 +178,7 @@ describe('an upload', () => {
 		const server = await startScripted((_request, response) => {
 			response.writeHead(202, location === undefined ? {} : { location }).end();
 		});
-		const work = targetOf().startUpload(refer(server.host, digest), undefined);
+		const work = targetOf().startUpload(refer(server.host, digest));
 		expect(await problemFrom(work)).toMatchObject({ code });
 	});
 
@@ -531,7 +531,7 @@ describe('mounting', () => {
 	it('takes one request where the registry does it', async () => {
 		const server = await startScripted((_request, response) => void response.writeHead(201).end());
 		const blob = refer(server.host, digest);
-		expect(await targetOf().startUpload(blob, from(server))).toBe('mounted');
+		expect(await targetOf().mount(blob, from(server))).toBe('mounted');
 		expect(lines(server)).toEqual([`POST ${mountPath}`]);
 	});
 
@@ -669,7 +669,7 @@ describe('tokens for writing', () => {
 		const target = targetOf();
 		const blob = refer(server.host, digest);
 		expect(await target.hasBlob(blob)).toBe(false);
-		await target.startUpload(blob, undefined).catch(() => undefined);
+		await target.startUpload(blob).catch(() => undefined);
 		expect(scopesAsked(server).at(-1)).toEqual([last]);
 	});
 
@@ -702,7 +702,7 @@ describe('tokens for writing', () => {
 		const problems = await Promise.all(
 			[...Array(20).keys()].map((number) => {
 				const from = { registry: server.host, repository: `from/n${number}` };
-				return problemFrom(target.startUpload(refer(server.host, digest), from));
+				return problemFrom(opened(target, refer(server.host, digest), from));
 			}),
 		);
 		expect(new Set(problems.map(({ code }) => code))).toEqual(new Set(['unauthorized']));
@@ -875,10 +875,54 @@ describe('a tag', () => {
 		expect(await targetOf().setTag(tag, after)).toBe('set');
 		expect(state.conditions).toEqual([condition]);
 		expect(lines(server)).toEqual([
-			'HEAD /v2/a/b/manifests/v1',
+			`${at ? 'HEAD' : 'GET'} /v2/a/b/manifests/v1`,
 			'PUT /v2/a/b/manifests/v1',
 			'HEAD /v2/a/b/manifests/v1',
 		]);
+	});
+
+	/** Answers HEAD with 404, whatever is there. */
+	const blindToHead =
+		(state: TagScript): Script =>
+		(request, response) => {
+			if (request.method === 'HEAD') response.writeHead(404).end();
+			else serve(state)(request, response);
+		};
+
+	it('that only HEAD calls absent is not absent', async () => {
+		const server = await startScripted(blindToHead({ at: before, write: moves }));
+		const repository = { registry: server.host, repository: 'a/b' };
+		const place = { ...repository, expect: 'absent' as const };
+		expect(await targetOf().resolveTag(repository, 'v1')).toBe(before.digest);
+		expect(await targetOf().resolveTag(place, 'v1')).toBe(before.digest);
+	});
+
+	it('that only HEAD calls absent is a conflict for who expects it absent, and stays', async () => {
+		const state: TagScript = { at: other, write: moves };
+		const server = await startScripted(blindToHead(state));
+		const tag = { registry: server.host, repository: 'a/b', tag: 'v1', expect: 'absent' as const };
+		expect(await targetOf().setTag(tag, after)).toEqual({ found: other.digest });
+		expect(state.at).toBe(other);
+	});
+
+	it('that only HEAD calls absent is moved from where it is expected, and found there', async () => {
+		const state: TagScript = { at: before, write: moves };
+		const server = await startScripted(blindToHead(state));
+		const tag = { registry: server.host, repository: 'a/b', tag: 'v1', expect: before.digest };
+		expect(await targetOf().setTag(tag, after)).toBe('set');
+	});
+
+	it('that is thought absent takes one request, and is not absent where that fails', async () => {
+		let status = 404;
+		const server = await startScripted((_request, response) => {
+			response.writeHead(status).end();
+		});
+		const place = { registry: server.host, repository: 'a/b', expect: 'absent' as const };
+		expect(await targetOf().resolveTag(place, 'v1')).toBe('absent');
+		expect(server.requests).toHaveLength(1);
+		for (status of [401, 403, 500]) {
+			expect(await problemFrom(targetOf().resolveTag(place, 'v1'))).toMatchObject({ status });
+		}
 	});
 
 	it('that is there already is not written', async () => {
@@ -893,7 +937,7 @@ describe('a tag', () => {
 	])('that is %s is a conflict, and stays', async (_name, at) => {
 		const { server, work } = await set({ at, write: moves });
 		expect(await work).toEqual({ found: at?.digest ?? 'absent' });
-		expect(server.requests).toHaveLength(1);
+		expect(lines(server).filter((line) => line.startsWith('PUT'))).toEqual([]);
 	});
 
 	it('that moved between looking and writing is a conflict where the registry noticed', async () => {

@@ -3,7 +3,7 @@ import { gzip } from '../../shared/archive/compress.ts';
 import { formatReference } from '../../shared/oci/reference.ts';
 import { estimate, type Estimate } from '../../shared/plan/estimate.ts';
 import { printPlan } from '../../shared/plan/plan-file.ts';
-import { planPrune } from '../../shared/plan/plan-prune.ts';
+import { hidesTarget, planPrune } from '../../shared/plan/plan-prune.ts';
 import type { Plan } from '../../shared/plan/plan.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
@@ -88,24 +88,37 @@ async function readToEnd(
 	return reading;
 }
 
-async function makePlan(registries: RegistryReader, args: PlanPruneArguments): Promise<Plan> {
+interface MadePlan {
+	readonly plan: Plan;
+	/** The target shows itself only to who may push there. */
+	readonly asWriter: boolean;
+}
+
+/** Whoever names a target here may push to it: where a reader is refused, the registry is asked as a writer. */
+async function makePlan(registries: RegistryReader, args: PlanPruneArguments): Promise<MadePlan> {
 	const reading = await readToEnd(registries, args);
 	const choices = withDrops(assessCoverage(reading), args.choices, args.drops);
-	return planPrune(
-		{ registries, hash: hashBytes, gzip: (bytes) => Promise.resolve(gzip(bytes)), inflate },
-		reading,
-		choices,
-	);
+	const compress = (bytes: Uint8Array) => Promise.resolve(gzip(bytes));
+	const tools = { registries, hash: hashBytes, gzip: compress, inflate };
+	const make = async (asWriter: boolean): Promise<MadePlan> => {
+		return { plan: await planPrune(tools, reading, choices, { asWriter }), asWriter };
+	};
+	try {
+		return await make(false);
+	} catch (error) {
+		if (!hidesTarget(problemOf(error), choices)) throw error;
+		return make(true);
+	}
 }
 
 /** What stands beside the plan may be missing; the plan is good without it. */
 async function tryEstimate(
 	registries: RegistryReader,
-	plan: Plan,
+	{ plan, asWriter }: MadePlan,
 	{ stderr }: Output,
 ): Promise<Estimate | undefined> {
 	try {
-		return await estimate(plan, registries);
+		return await estimate(plan, registries, { asWriter });
 	} catch (error) {
 		const { reason } = problemOf(error);
 		stderr.write(`${printable(`What it costs could not be found out: ${reason}`)}\n`);
@@ -145,8 +158,9 @@ export async function printPrunePlan(
 	output: Output,
 ): Promise<number> {
 	try {
-		const plan = await makePlan(registries, args);
-		const cost = args.estimate ? await tryEstimate(registries, plan, output) : undefined;
+		const made = await makePlan(registries, args);
+		const { plan } = made;
+		const cost = args.estimate ? await tryEstimate(registries, made, output) : undefined;
 		await deliver(plan, cost, args, output);
 		return 0;
 	} catch (error) {

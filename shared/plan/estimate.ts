@@ -1,8 +1,8 @@
 /** What running a plan would cost now. It stands beside the plan, never in it: the world changes, the plan does not. */
 import { byDigest, formatReference } from '../oci/reference.ts';
-import type { CallOptions, RegistryReader } from '../registry/registries.ts';
+import type { RegistryReader } from '../registry/registries.ts';
 import { contentAt, repositoryAt, stepsOf, type BlobStep, type Plan } from './plan.ts';
-import { presentManifests } from './survey.ts';
+import { presentManifests, type LookOptions } from './survey.ts';
 
 /** How many, and how many bytes together. */
 export interface Amount {
@@ -39,15 +39,15 @@ async function presentBlobs(
 	plan: Plan,
 	registries: RegistryReader,
 	steps: readonly { readonly to: number; readonly content: number }[],
-	options: CallOptions,
+	options: LookOptions,
 ): Promise<ReadonlySet<string>> {
 	const requests = steps.map(({ to, content }) => ({
 		kind: 'blob' as const,
 		reference: byDigest(repositoryAt(plan, to), contentAt(plan, content).digest),
-		forWriting: true,
+		forWriting: options.asWriter,
 	}));
 	const present = new Set<string>();
-	for await (const result of registries.exists(requests, { ...options, fresh: true })) {
+	for await (const result of registries.exists(requests, { signal: options.signal, fresh: true })) {
 		// Where a registry does not say, it counts as not there: the estimate is then too high, never too low.
 		if (result.ok && result.present) present.add(formatReference(result.request.reference));
 	}
@@ -58,7 +58,7 @@ async function presentBlobs(
 export async function estimate(
 	plan: Plan,
 	registries: RegistryReader,
-	options: CallOptions = {},
+	options: LookOptions = {},
 ): Promise<Estimate> {
 	const there = await presentManifests(plan, registries, options);
 	const manifests = stepsOf(plan, 'manifest');

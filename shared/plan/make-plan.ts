@@ -7,11 +7,12 @@ import type { Descriptor } from '../oci/manifest.ts';
 import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, saysNoTag } from '../registry/problem.ts';
-import type { CallOptions, RegistryReader } from '../registry/registries.ts';
+import type { RegistryReader } from '../registry/registries.ts';
 import type { MadeBlob } from '../release/rebuild-release.ts';
 import { planId } from './plan-file.ts';
 import type { Content, ManifestStep, Plan, Step, TagStep } from './plan.ts';
 import type { PlanSubject } from './subject.ts';
+import type { LookOptions } from './survey.ts';
 
 /** A manifest to be published with all that is below it. */
 export interface PublishedRoot {
@@ -182,14 +183,14 @@ function unreached(digest: Digest): never {
 export async function readTags(
 	registries: RegistryReader,
 	tags: readonly (Repository & { readonly tag: string })[],
-	options: CallOptions,
+	{ signal, asWriter }: LookOptions,
 ): Promise<ReadonlyMap<string, Digest | 'absent'>> {
 	const requests = tags.map(({ registry, repository, tag }) => ({
 		reference: { registry, repository, tag },
-		forWriting: true,
+		forWriting: asWriter,
 	}));
 	const found = new Map<string, Digest | 'absent'>();
-	for await (const result of registries.readManifests(requests, { ...options, fresh: true })) {
+	for await (const result of registries.readManifests(requests, { signal, fresh: true })) {
 		const name = formatReference(result.request.reference);
 		if (result.ok) found.set(name, result.document.digest);
 		else if (saysNoTag(result.problem)) found.set(name, 'absent');
@@ -205,13 +206,13 @@ export async function readTags(
 export async function makePlan(
 	{ registries, hash, documents }: PlanTools,
 	publication: Publication,
-	{ signal }: CallOptions = {},
+	{ signal, asWriter }: LookOptions = {},
 ): Promise<Plan> {
 	const { subject, roots, tags, manifests } = publication;
 	const made = new Map(manifests.map((document) => [document.digest, document]));
 	const maker = new StepMaker(publication);
 	const [seen] = await Promise.all([
-		readTags(registries, tags, { signal }),
+		readTags(registries, tags, { signal, asWriter }),
 		closure(
 			registries,
 			roots.map(({ from, digest }) => ({ place: from, digest })),

@@ -307,7 +307,7 @@ function checkSubject({ subject, contents, repositories, steps }: Omit<Plan, 'id
 	const root = `${choices.release}@${release.digest}`;
 	if (!writes.has(root)) refuse(`It says that it publishes ${root}, but none of its steps does.`);
 	const last = steps.at(-1);
-	if (last?.kind !== 'tag' || `${choices.release}` !== tagName(last, repositories)) {
+	if (last?.kind !== 'tag' || choices.release !== tagName(last, repositories)) {
 		refuse(`The tag of the release, ${choices.release}, is not the last to move.`);
 	}
 	const unwritten = components.find(({ to }) => !writes.has(to));

@@ -3,7 +3,7 @@ import type { Gzip, Inflate } from '../archive/gzip.ts';
 import type { RemovedChild } from '../index/prune.ts';
 import { formatReference, formatRepository } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
-import { ProblemError } from '../registry/problem.ts';
+import { ProblemError, type Problem } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
 import { tagFor } from '../release/component-tag.ts';
 import {
@@ -16,6 +16,7 @@ import type { ReleaseReading } from '../release/read-release.ts';
 import { makePlan, type PublishedRoot, type PublishedTag } from './make-plan.ts';
 import type { Plan } from './plan.ts';
 import type { PruneSubject } from './subject.ts';
+import type { LookOptions } from './survey.ts';
 
 export interface PruneTools {
 	readonly registries: RegistryReader;
@@ -159,7 +160,7 @@ export async function planPrune(
 	tools: PruneTools,
 	reading: ReleaseReading,
 	choices: PruneChoices,
-	options: CallOptions = {},
+	options: LookOptions = {},
 ): Promise<Plan> {
 	const { registries, hash } = tools;
 	const pruned = await pruneRelease(reading, choices, tools);
@@ -173,4 +174,12 @@ export async function planPrune(
 		tags: tagsOf(choices, pruned),
 	};
 	return makePlan({ registries, hash, documents: reading.documents }, publication, options);
+}
+
+/** True where the target's registry did not let a reader look: asking as who may push there can help. */
+export function hidesTarget({ code, registry }: Problem, choices: PruneChoices): boolean {
+	const isRefusal = code === 'unauthorized' || code === 'denied';
+	return (
+		isRefusal && [choices.repository, choices.release].some((each) => each.registry === registry)
+	);
 }

@@ -128,7 +128,7 @@ class Runner {
 	async *#survey(): AsyncGenerator<Run> {
 		this.#run.phase = 'checking';
 		yield this.#run;
-		const options = { ...this.#call, failuresAreMissing: true };
+		const options = { ...this.#call, failuresAreMissing: true, asWriter: true };
 		const present = await presentManifests(this.#plan, this.#registries, options);
 		this.#run.skipPresent(present);
 		this.#missing = stepsOf(this.#plan, 'manifest').filter((step) => !present.has(step));

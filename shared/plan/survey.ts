@@ -4,7 +4,16 @@ import { ProblemError, saysBroken } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
 import { contentAt, repositoryAt, stepsOf, type ManifestStep, type Plan } from './plan.ts';
 
-export interface SurveyOptions extends CallOptions {
+/** How what is at a target is asked for before anything is written there. */
+export interface LookOptions extends CallOptions {
+	/**
+	 * As who may push. Some registries show a repository that does not exist yet to nobody else; some of those make
+	 * it when they are asked so, and therefore it is not the first thing to try.
+	 */
+	readonly asWriter?: boolean | undefined;
+}
+
+export interface SurveyOptions extends LookOptions {
 	/**
 	 * Counts a manifest over which the registry itself fails (500) as not there, for who is about to write it anew:
 	 * docker-registry answers so for ever where a full disk cut its link short, and only writing it heals that.
@@ -24,7 +33,7 @@ async function ask(
 	plan: Plan,
 	registries: RegistryReader,
 	steps: readonly ManifestStep[],
-	{ failuresAreMissing = false, signal }: SurveyOptions,
+	{ failuresAreMissing = false, asWriter, signal }: SurveyOptions,
 ): Promise<readonly ManifestStep[]> {
 	const byName = new Map<string, ManifestStep>();
 	for (const step of steps) {
@@ -34,7 +43,7 @@ async function ask(
 	const requests = [...byName.values()].map((step) => ({
 		kind: 'manifest' as const,
 		reference: byDigest(repositoryAt(plan, step.to), contentAt(plan, step.content).digest),
-		forWriting: true,
+		forWriting: asWriter,
 	}));
 	const present: ManifestStep[] = [];
 	for await (const result of registries.exists(requests, { signal, fresh: true })) {

@@ -7,11 +7,14 @@ import type { RegistryReader } from '../../shared/registry/registries.ts';
 export class PlanCost {
 	readonly #plan: Plan;
 	readonly #registries: RegistryReader;
+	readonly #asWriter: boolean;
 	readonly #abort = new AbortController();
 	estimate = $state.raw<Estimate | undefined>(undefined);
 	problem = $state.raw<Problem | undefined>(undefined);
 
-	constructor(plan: Plan, registries: RegistryReader) {
+	/** @param asWriter asks the target as who may push there */
+	constructor(plan: Plan, registries: RegistryReader, asWriter = false) {
+		this.#asWriter = asWriter;
 		this.#plan = plan;
 		this.#registries = registries;
 	}
@@ -20,7 +23,8 @@ export class PlanCost {
 		this.problem = undefined;
 		const { signal } = this.#abort;
 		try {
-			const found = await estimate(this.#plan, this.#registries, { signal });
+			const asWriter = this.#asWriter;
+			const found = await estimate(this.#plan, this.#registries, { signal, asWriter });
 			if (!signal.aborted) this.estimate = found;
 		} catch (error) {
 			if (!signal.aborted) this.problem = problemOf(error);

@@ -2,12 +2,13 @@
 import type { Gzip, Inflate } from '../../shared/archive/gzip.ts';
 import { parseReference } from '../../shared/oci/reference.ts';
 import type { Plan } from '../../shared/plan/plan.ts';
-import { planPrune } from '../../shared/plan/plan-prune.ts';
+import { hidesTarget, planPrune } from '../../shared/plan/plan-prune.ts';
 import type { HashBytes } from '../../shared/registry/hashing.ts';
 import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
 import type { Registries } from '../../shared/registry/registries.ts';
 import { assessCoverage } from '../../shared/release/coverage.ts';
 import { readDraft, type DraftIssue, type PruneDraft } from '../../shared/release/prune-draft.ts';
+import type { PruneChoices } from '../../shared/release/prune-release.ts';
 import {
 	readRelease,
 	startReading,
@@ -24,6 +25,8 @@ export interface PlanMakingOptions {
 	readonly inflate: Inflate;
 	/** the release, as it was looked at in this tab */
 	readonly reading?: ReleaseReading | undefined;
+	/** asks the target as who may push there */
+	readonly asWriter?: boolean | undefined;
 }
 
 export type PlanProgress =
@@ -32,7 +35,12 @@ export type PlanProgress =
 	| { readonly kind: 'made'; readonly plan: Plan }
 	/** fields of the selection are not right */
 	| { readonly kind: 'unfit'; readonly issues: readonly DraftIssue[] }
-	| { readonly kind: 'failed'; readonly problem: Problem };
+	| {
+			readonly kind: 'failed';
+			readonly problem: Problem;
+			/** The target let no reader look; a writer may see more. */
+			readonly isHidden: boolean;
+	  };
 
 function saidOf(reading: ReleaseReading): string {
 	if (reading.stage === 'release') return 'Asking the registry…';
@@ -62,11 +70,25 @@ export class PlanMaking {
 			const { signal } = this.#abort;
 			const reading = this.#options.reading ?? (await this.#read(ref));
 			this.progress = { kind: 'planning' };
-			const plan = await planPrune(this.#options, reading, read.choices, { signal });
-			if (!signal.aborted) this.progress = { kind: 'made', plan };
+			const plan = await this.#plan(reading, read.choices);
+			if (plan && !signal.aborted) this.progress = { kind: 'made', plan };
 		} catch (error) {
 			if (this.#abort.signal.aborted) return;
-			this.progress = { kind: 'failed', problem: problemOf(error) };
+			this.progress = { kind: 'failed', problem: problemOf(error), isHidden: false };
+		}
+	}
+
+	/** Undefined where the target lets no reader look: then it is up to the user whether to ask as a writer. */
+	async #plan(reading: ReleaseReading, choices: PruneChoices): Promise<Plan | undefined> {
+		const { asWriter = false } = this.#options;
+		const { signal } = this.#abort;
+		try {
+			return await planPrune(this.#options, reading, choices, { signal, asWriter });
+		} catch (error) {
+			const problem = problemOf(error);
+			if (asWriter || !hidesTarget(problem, choices)) throw error;
+			this.progress = { kind: 'failed', problem, isHidden: true };
+			return undefined;
 		}
 	}
 

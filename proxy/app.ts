@@ -34,6 +34,8 @@ export interface AppOptions {
 	readonly version: string;
 	/** the reference of a release that is there to look at */
 	readonly demo?: string | undefined;
+	/** what commands need to reach the same store and registries */
+	readonly commandFlags?: string | undefined;
 	readonly reader: RegistryReader;
 	readonly writer: RegistryWriter;
 	readonly describeRegistry: DescribeRegistry;
@@ -47,13 +49,19 @@ export interface AppOptions {
 }
 
 function createApi(options: AppOptions) {
-	const { port, token, reader, writer, version, demo } = options;
+	const { port, token, reader, writer, version, demo, commandFlags } = options;
 	const codes = new EntryCodes();
 	return new Hono<NodeEnv>()
 		.use(forbidStoring, guardApi(loopbackOrigins(port, options.moreOrigins)))
 		.route('/', entryRoutes({ token, port, codes }))
 		.use(requireToken(token))
-		.route('/', sessionRoutes({ version, ...(demo !== undefined && { demo }) }, codes))
+		.route(
+			'/',
+			sessionRoutes(
+				{ version, ...(demo !== undefined && { demo }), ...(commandFlags && { commandFlags }) },
+				codes,
+			),
+		)
 		.route('/', registryRoutes(options.describeRegistry))
 		.route('/', manifestRoutes(reader))
 		.route('/', existsRoutes(reader))

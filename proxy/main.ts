@@ -59,10 +59,19 @@ async function run(argv: readonly string[]): Promise<number> {
 	}
 }
 
+// Whoever reads may have had enough, as “head” does: that is no failure of ours.
+for (const stream of [process.stdout, process.stderr]) {
+	stream.on('error', (error: NodeJS.ErrnoException) => {
+		if (error.code !== 'EPIPE') throw error;
+	});
+}
+
 try {
 	process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
 	const message = error instanceof Error ? error.message : String(error);
-	process.stderr.write(`${message}${error instanceof UsageError ? ` ${usageHint}` : ''}\n`);
+	process.stderr.write(
+		`${message}${error instanceof UsageError ? ` ${usageHint(process.argv.slice(2))}` : ''}\n`,
+	);
 	process.exitCode = 1;
 }

@@ -3,8 +3,10 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import {
 	readRegistrySettings,
 	registryFlags,
+	writeRegistryFlags,
 	type RegistrySettings,
 } from './registry-arguments.ts';
+import { commandLine } from './shell-words.ts';
 import { UsageError } from './usage.ts';
 
 /** Those that explain themselves; `serve` and `open` are in the general help. */
@@ -22,6 +24,8 @@ export interface ServeArguments {
 	readonly store?: string;
 	readonly registries: RegistrySettings;
 	readonly openBrowser: boolean;
+	/** what other commands need to reach the same store and registries, as words of a shell */
+	readonly commandFlags: string;
 }
 
 export interface OpenArguments extends ServeArguments {
@@ -79,6 +83,10 @@ function parseServeFlags(args: readonly string[]) {
 		...(values.store !== undefined && { store: values.store }),
 		registries: readRegistrySettings(values),
 		openBrowser: values['no-open'] !== true,
+		commandFlags: commandLine([
+			...(values.store === undefined ? [] : ['--store', values.store]),
+			...writeRegistryFlags(values),
+		]),
 	};
 	return { read, positionals };
 }

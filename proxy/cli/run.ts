@@ -71,7 +71,7 @@ export async function carryOut(
 	}
 	if (run.outcome?.kind !== 'verified') return reportUnfinished(run, args, context);
 	const receipt = receiptOf(run, { startedAt, finishedAt: Date.now() });
-	stdout.write(receiptText(receipt));
+	stdout.write(receiptText(receipt, commandLine(args.surroundings)));
 	if (args.receipt === undefined) return 0;
 	await writeTextFile(args.receipt, printReceipt(receipt));
 	const undo = ['espalier', 'undo', args.receipt, '--output', 'undo.json', ...args.surroundings];

@@ -61,17 +61,19 @@ interface Server {
 	readonly port: number;
 	readonly token: string;
 	readonly registries: OpenedRegistries;
+	readonly commandFlags: string;
 	readonly development: Development | undefined;
 }
 
 function listen(
-	{ port, token, registries, development }: Server,
+	{ port, token, registries, commandFlags, development }: Server,
 	{ stderr, pagesFolder }: ServeContext,
 ): Promise<Listening> {
 	const pages = readPages(pagesFolder);
 	return listenOnLoopback(port, (bound) => {
 		const app = createApp({
 			...registries,
+			commandFlags,
 			port: bound,
 			token,
 			version,
@@ -162,7 +164,8 @@ export async function serve(
 	const token = development?.token ?? createToken();
 	const registries = await openRegistries(args, token);
 	try {
-		await runServer({ port, token, registries, development }, to, args, context);
+		const { commandFlags } = args;
+		await runServer({ port, token, registries, commandFlags, development }, to, args, context);
 		return 0;
 	} catch (error) {
 		if (!(error instanceof PortTaken)) throw error;

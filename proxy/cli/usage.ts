@@ -9,7 +9,11 @@ export class UsageError extends Error {
 }
 
 /** Said after every usage error. */
-export const usageHint = 'See “espalier --help”.';
+export function usageHint([command, job]: readonly string[]): string {
+	const isOwn = command !== undefined && ['audit', 'plan', 'run', 'undo'].includes(command);
+	const words = isOwn ? [command, ...(command === 'plan' && job === 'prune' ? [job] : [])] : [];
+	return `See “${['espalier', ...words, '--help'].join(' ')}”.`;
+}
 
 const storeFlag =
 	'  --store DIR                where the embedded registry keeps its repositories, for “store/…”';
@@ -84,10 +88,12 @@ What goes, one of these at least:
 and within that:
   --components GLOB          the first two apply to these components only (again for more)
   --exclude GLOB             leave these components as they are (again for more)
-  --toggle COMPONENT@PLATFORM   the opposite of what the first two say for this child (again for more)
+  --toggle COMPONENT@PLATFORM
+                             the opposite of what the first two say for this child (again for more)
 
 Flags:
-  -o, --output FILE          write the plan there, and the summary to standard output
+  -o, --output FILE          write the plan there, and the summary to standard output; without it the plan
+                             goes to standard output and the summary to standard error
   --markdown                 print the plan for a pull request
   --no-estimate              do not ask the target what it has
 ${storeFlag}

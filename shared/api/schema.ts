@@ -116,7 +116,12 @@ export const registryFactsSchema = z.object({
 export type RegistryFacts = z.infer<typeof registryFactsSchema>;
 
 /** `GET /api/session`: says that the token is good, and what this server offers. */
-export const sessionSchema = z.object({ version: z.string(), demo: z.string().optional() });
+export const sessionSchema = z.object({
+	version: z.string(),
+	demo: z.string().optional(),
+	/** what commands need on their line to reach the same store and registries, quoted for a shell */
+	commandFlags: z.string().optional(),
+});
 export type Session = z.infer<typeof sessionSchema>;
 
 /** `POST /api/session/code`: what stands for the token in a link, for a minute and for one use. */

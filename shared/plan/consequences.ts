@@ -20,6 +20,17 @@ function brokenByNewRelease({ source }: PruneSubject): readonly string[] {
 	];
 }
 
+function goneChildren({ components, release }: PruneSubject): readonly string[] {
+	const losing = components
+		.map(({ removed }) => removed.filter(({ why }) => why === 'dropped').length)
+		.filter((count) => count > 0);
+	if (losing.length === 0 || release.removed.length > 0) return [];
+	const children = losing.reduce((sum, count) => sum + count, 0);
+	return [
+		`${plural(children, 'child', 'children')} of ${plural(losing.length, 'component')}: they cannot be pulled for those platforms any more, and an audit of the new release says “missing” there.`,
+	];
+}
+
 function brokenSignatures({ components }: PruneSubject): readonly string[] {
 	const changed = components.filter(({ removed }) => removed.length > 0).length;
 	if (changed === 0) return [];
@@ -52,6 +63,7 @@ export function consequencesOf(subject: PruneSubject): Consequences {
 	const isNew = release.digest !== source.digest;
 	return {
 		broken: [
+			...goneChildren(subject),
 			...(isNew ? brokenByNewRelease(subject) : []),
 			...brokenSignatures(subject),
 			...brokenAttestations(subject),

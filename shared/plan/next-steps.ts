@@ -58,13 +58,10 @@ export function imageDigestMirrorSet(subject: PruneSubject): string | undefined 
 }
 
 /** The registries whose logins a cluster needs to pull the release. */
-export function neededLogins({ choices, components }: PruneSubject): readonly string[] {
-	const places = [choices.release, choices.repository, ...components.map(({ to }) => to)];
-	const registries = places.flatMap((text) => {
-		const parsed = parseReference(text);
-		return parsed.ok ? [parsed.reference.registry] : [];
-	});
-	return [...new Set(registries)];
+export function neededLogins({ choices, registries }: PruneSubject): readonly string[] {
+	const release = parseReference(choices.release);
+	const own = release.ok ? [release.reference.registry] : [];
+	return [...new Set([...own, ...registries])];
 }
 
 /** The release by digest, as clusters want it. */
@@ -73,29 +70,38 @@ export function publishedRelease({ choices, release }: PruneSubject): string {
 	return parsed.ok ? formatReference(byDigest(parsed.reference, release.digest)) : choices.release;
 }
 
-/** Clusters know nothing of the embedded registry's name; what is in there is for looking at. */
-function stepsInStore(release: string): readonly NextStep[] {
+const loopback = /^(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?$/;
+
+/** Clusters know nothing of the embedded registry's name; what names it is for looking at. */
+function stepsInStore(look: string): readonly NextStep[] {
 	return [
 		{
 			title: 'Look at it',
-			text: `espalier audit ${release}`,
-			note: 'It is in the embedded registry, which clusters do not reach. For them, plan it again with a registry of theirs as the target.',
+			text: look,
+			note: 'Parts of it are in the embedded registry, which clusters do not reach. For them, publish it self-contained to a registry of theirs.',
 		},
 	];
 }
 
-export function nextSteps(subject: PruneSubject): readonly NextStep[] {
+/** What clusters need to pull it. */
+function pullNote(registries: readonly string[]): string {
+	const here = registries.filter((registry) => loopback.test(registry));
+	const logins = `The pull secret in install-config.yaml needs a login for ${registries.join(', ')}.`;
+	if (here.length === 0) return logins;
+	return `${logins} ${here.join(', ')} ${here.length === 1 ? 'is' : 'are'} on this machine: clusters pull from there only under a name that means the same to them.`;
+}
+
+/** @param flags what espalier needs on its command line to reach the same registries */
+export function nextSteps(subject: PruneSubject, flags = ''): readonly NextStep[] {
 	const release = publishedRelease(subject);
 	const registries = neededLogins(subject);
-	if (registries.includes(storeRegistry)) return stepsInStore(release);
+	const look = ['espalier audit', release, flags].filter(Boolean).join(' ');
+	if (registries.includes(storeRegistry)) return stepsInStore(look);
 	const mirrorSet = imageDigestMirrorSet(subject);
-	const logins = registries.join(', ');
-	const others =
-		subject.untouched > 0 ? ', and those of the components that stay where they are' : '';
 	return [
 		{
 			title: 'Look at it',
-			text: `espalier audit ${release}\noc adm release info ${release}`,
+			text: `${look}\noc adm release info ${release}`,
 		},
 		{
 			title: 'Get the installer and the client for it',
@@ -104,7 +110,7 @@ export function nextSteps(subject: PruneSubject): readonly NextStep[] {
 		{
 			title: 'Install a cluster from it',
 			text: `OPENSHIFT_INSTALL_RELEASE_IMAGE_OVERRIDE=${release} openshift-install create cluster`,
-			note: `The pull secret in install-config.yaml needs a login for ${logins}${others}.`,
+			note: pullNote(registries),
 		},
 		{
 			title: 'Update a cluster to it',

@@ -133,12 +133,13 @@ export function printPlan(plan: Plan): string {
 	return `{\n${members.map(([key, value]) => `\t"${key}": ${value}`).join(',\n')}\n}\n`;
 }
 
-/** The digest of everything in a plan; for made content its digest stands for its bytes. */
+/** The digest of everything in a plan but its notes; for made content its digest stands for its bytes. */
 export async function planId(plan: Omit<Plan, 'id'>, hash: HashBytes): Promise<Digest> {
 	const { subject, repositories, contents, steps } = plan;
 	const identity = {
 		schema: schemaName,
-		subject,
+		// Sentences may be put better some day; what is done stays the same.
+		subject: { ...subject, notes: undefined },
 		repositories: repositories.map(formatRepository),
 		contents: contents.map(({ digest, sizeBytes, mediaType, bytes }) => [
 			digest,
@@ -331,6 +332,11 @@ export async function parsePlan(text: string, hash: HashBytes): Promise<Plan> {
 		refuse('It is not JSON: the file is no plan, or it was cut off.', cause);
 	}
 	const named = z.looseObject({ schema: z.string() }).safeParse(json).data?.schema;
+	if (named === 'espalier/receipt/v1') {
+		refuse(
+			'It is a receipt: “espalier undo”, or opening it in the page, makes the plan that undoes its run.',
+		);
+	}
 	if (named !== schemaName) {
 		refuse(`It is ${named ? `“${named.slice(0, 100)}”` : 'something else'}, not “${schemaName}”.`);
 	}

@@ -56,6 +56,17 @@ function published({ components }: PrunedRelease, { selfContained }: PruneChoice
 	return components.filter(({ changed }) => changed || selfContained);
 }
 
+/** Also those of components that were not read: they stay where they are. */
+function namedRegistries(reading: ReleaseReading, pruned: PrunedRelease): readonly string[] {
+	const moved = new Map(pruned.components.map(({ name, to }) => [name, to.registry]));
+	const all = reading.payload?.imageReferences.components ?? [];
+	const registries = all.flatMap(({ name, reference }) => {
+		const registry = moved.get(name) ?? reference?.registry;
+		return registry === undefined ? [] : [registry];
+	});
+	return [...new Set(registries)].toSorted();
+}
+
 function subjectOf(
 	reading: ReleaseReading,
 	choices: PruneChoices,
@@ -79,6 +90,7 @@ function subjectOf(
 			removed: removedOf(component.removed),
 		})),
 		untouched: (reading.payload?.imageReferences.components.length ?? 0) - written.length,
+		registries: [...namedRegistries(reading, pruned)],
 		files: [...files],
 		mentions: [...mentions],
 		notes: [...notes],

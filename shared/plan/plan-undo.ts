@@ -13,12 +13,13 @@ interface MovedTag {
 	readonly tag: string;
 	readonly before: Receipt['tags'][number]['before'];
 	readonly after: Receipt['tags'][number]['after'];
+	readonly moved: boolean;
 }
 
 function movedTags(receipt: Receipt): readonly MovedTag[] {
-	return receipt.tags.flatMap(({ before, after, tag, repository: text }) => {
+	return receipt.tags.flatMap(({ before, after, tag, moved, repository: text }) => {
 		const repository = readRepository(text);
-		return repository && before !== after ? [{ repository, tag, before, after }] : [];
+		return repository && before !== after ? [{ repository, tag, before, after, moved }] : [];
 	});
 }
 
@@ -45,6 +46,16 @@ function isGone({ repository, before }: MovedTag, documents: Documents): boolean
 
 function goneNote({ repository, tag, before }: MovedTag): string {
 	return `${formatReference({ ...repository, tag })} cannot go back: ${before}, where it pointed, is gone.`;
+}
+
+/** An earlier run that was cut off may have moved them, or somebody else. */
+function othersNote(tags: readonly MovedTag[]): readonly string[] {
+	const others = tags.filter(({ moved }) => !moved).length;
+	if (others === 0) return [];
+	const were = others === 1 ? '1 tag was' : `${others} tags were`;
+	return [
+		`${were} there already when that run came to it: undoing takes back what another run did.`,
+	];
 }
 
 /** The tables and steps of an undoing, as they are met. */
@@ -93,7 +104,7 @@ export async function planUndo(
 	const moved = movedTags(receipt);
 	const documents = await readBefore(registries, moved, options);
 	const gone = moved.filter((tag) => isGone(tag, documents));
-	const notes = gone.map(goneNote);
+	const notes = [...gone.map(goneNote), ...othersNote(moved)];
 	if (moved.length > 0 && gone.length === moved.length) {
 		const reason = notes.join(' ');
 		throw new ProblemError({ code: 'plan-impossible', origin: 'content', reason });

@@ -53,6 +53,8 @@ export const receiptSchema = z.strictObject({
 				tag: z.string().refine(isTag, 'not a tag'),
 				before: pointSchema,
 				after: pointSchema,
+				/** by this run; false where it pointed there already when the run came to it */
+				moved: z.boolean(),
 			}),
 		)
 		.refine(
@@ -123,6 +125,7 @@ export function receiptOf(run: Run, { startedAt, finishedAt }: RunTimes): Receip
 			tag: step.tag,
 			before: step.expect,
 			after: step.content === undefined ? 'absent' : contentAt(plan, step.content).digest,
+			moved: run.item(step).state === 'moved',
 		})),
 	};
 }
@@ -138,11 +141,16 @@ export function parseReceipt(text: string): Receipt {
 		json = JSON.parse(text);
 	} catch (cause) {
 		const reason = 'The receipt is not JSON: the file is no receipt, or it was cut off.';
-		throw new ProblemError({ code: 'plan-invalid', origin: 'content', reason }, { cause });
+		throw new ProblemError({ code: 'receipt-invalid', origin: 'content', reason }, { cause });
+	}
+	const named = z.looseObject({ schema: z.string() }).safeParse(json).data?.schema;
+	if (named === 'espalier/plan/v1') {
+		const reason = 'It is a plan, not a receipt: a run of it gives one.';
+		throw new ProblemError({ code: 'receipt-invalid', origin: 'content', reason });
 	}
 	const result = receiptSchema.safeParse(json);
 	if (result.success) return result.data;
 	const [issue] = result.error.issues;
 	const reason = `The receipt cannot be read, at ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? ''}.`;
-	throw new ProblemError({ code: 'plan-invalid', origin: 'content', reason });
+	throw new ProblemError({ code: 'receipt-invalid', origin: 'content', reason });
 }

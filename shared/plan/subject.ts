@@ -44,6 +44,8 @@ export const pruneSubjectSchema = z.strictObject({
 	),
 	/** how many components stay as and where they are */
 	untouched: z.number().int().nonnegative(),
+	/** the registries that the payload names afterwards: clusters pull from them */
+	registries: z.array(z.string()),
 	/** payload files with replaced pullspecs, and how many in each */
 	files: z.array(z.strictObject({ name: z.string(), replacements: z.number().int() })),
 	/** where payload files say the old version, beyond the three places that are always changed */

@@ -6,6 +6,7 @@ export const problemCodes = [
 	'not-a-release',
 	'payload-invalid',
 	'plan-invalid',
+	'receipt-invalid',
 	'plan-impossible',
 	'host-unknown',
 	'connection-refused',

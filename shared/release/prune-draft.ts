@@ -27,11 +27,21 @@ export type ReadDraft =
 
 type Read<T> = { readonly value: T } | { readonly reason: string };
 
+/** A short name means Docker Hub to those who read; who writes has to say so. */
+function refuseShort(text: string, { registry, repository }: Repository): string | undefined {
+	if (registry !== 'docker.io' || /^(?:docker|index\.docker|registry-1\.docker)\.io\//.test(text)) {
+		return undefined;
+	}
+	return `“${text}” names no registry. Write registry/repository; for Docker Hub that is docker.io/${repository}.`;
+}
+
 function readRepository(text: string): Read<Repository> {
 	if (text.trim() === '') return { reason: 'Say where component images go: registry/repository.' };
 	const parsed = parseReference(text);
 	if (!parsed.ok) return parsed;
 	const { registry, repository, tag, digest } = parsed.reference;
+	const short = refuseShort(text.trim(), parsed.reference);
+	if (short) return { reason: short };
 	return tag === undefined && digest === undefined
 		? { value: { registry, repository } }
 		: { reason: `“${text}” has a tag or digest; here only the repository is asked for.` };
@@ -44,6 +54,8 @@ function readRelease(text: string): Read<Reference & { readonly tag: string }> {
 	const parsed = parseReference(text);
 	if (!parsed.ok) return parsed;
 	const { registry, repository, tag, digest } = parsed.reference;
+	const short = refuseShort(text.trim(), parsed.reference);
+	if (short) return { reason: short };
 	if (digest !== undefined) {
 		return { reason: `“${text}” has a digest, but that is only known afterwards.` };
 	}

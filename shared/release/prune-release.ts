@@ -11,6 +11,7 @@ import { ProblemError } from '../registry/problem.ts';
 import { assessCoverage, type Coverage } from './coverage.ts';
 import type { Payload } from './payload.ts';
 import type { RewrittenPayload } from './payload-rewrite.ts';
+import { matchesGlob } from './filter.ts';
 import { indexContext, pruneComponents, type PrunedComponent } from './prune-components.ts';
 import { pruneNotes } from './prune-notes.ts';
 import { selectCells, type PruneSelection, type Selected } from './prune-selection.ts';
@@ -99,6 +100,25 @@ function refuseEmptied({ selected }: WholeReading, refusals: Refusals): void {
 	if (emptied.length === 0) return;
 	const names = emptied.map((name) => `${name} (${[...(dropped.get(name) ?? [])].join(', ')})`);
 	refusals.add(`It would leave nothing of ${names.join(', ')}: exclude them, or keep a platform.`);
+}
+
+/** What names nothing is a slip of the pen, and would silently choose something else. */
+function refuseUnmatched(
+	{ coverage }: WholeReading,
+	{ selection }: PruneChoices,
+	refusals: Refusals,
+): void {
+	const rows = new Map(coverage.components.map((row) => [row.component.name, row]));
+	for (const glob of [...selection.components, ...selection.exclude]) {
+		const isMatched = [...rows.keys()].some((name) => matchesGlob(glob, name));
+		if (!isMatched) refusals.add(`No component of this release is called “${glob}”.`);
+	}
+	for (const { component, platform } of selection.toggled) {
+		const cell = rows.get(component)?.cells.find((each) => each.platform === platform);
+		if (cell?.digest === undefined) {
+			refusals.add(`${component} has nothing listed for ${platform} that could be switched.`);
+		}
+	}
 }
 
 function refuseVersion({ version }: PruneChoices, refusals: Refusals): void {
@@ -202,6 +222,7 @@ export async function pruneRelease(
 	const old = whole.payload.metadata.version;
 	const version = { from: old, to: choices.version ?? old };
 	refuseVersion(choices, refusals);
+	refuseUnmatched(whole, choices, refusals);
 	refuseEmptied(whole, refusals);
 	const kept = keptImages(whole, refusals);
 	const images = readReleaseImages(reading, kept, refusals);

@@ -49,10 +49,14 @@ const explanations: Readonly<
 			'Make the plan again from the release. A plan file is complete and unchanged, or it is refused.',
 		],
 	},
+	'receipt-invalid': {
+		title: 'This is not a receipt that can be used',
+		remedies: () => ['Use the file that the run wrote, complete and unchanged.'],
+	},
 	'plan-impossible': {
 		title: 'This cannot be published as chosen',
 		remedies: () => [
-			'Change what is kept or where it goes: leave a component alone, or keep one of its platforms.',
+			'Change the selection or the target as the sentence above says, and plan again.',
 		],
 	},
 	'host-unknown': {
@@ -84,7 +88,10 @@ const explanations: Readonly<
 	},
 	denied: {
 		title: 'Access denied',
-		remedies: (problem) => ['Use an account that is allowed to do this in that repository.', login(problem)],
+		remedies: (problem) => [
+			'Use an account that is allowed to do this in that repository.',
+			login(problem),
+		],
 	},
 	'repository-unknown': {
 		title: 'No such repository, or a hidden one',

@@ -127,8 +127,14 @@ function blobLines({ blobs }: Receipt): readonly string[] {
 	);
 }
 
-function tagRow({ repository, tag, before, after }: Receipt['tags'][number]): readonly string[] {
-	const where = before === after ? `${after}, as before` : `${before} → ${after}`;
+function tagRow({
+	repository,
+	tag,
+	before,
+	after,
+	moved,
+}: Receipt['tags'][number]): readonly string[] {
+	const where = moved ? `${before} → ${after}` : `${after}, there already`;
 	return [`${repository}:${tag}`, where];
 }
 
@@ -136,19 +142,19 @@ function tagRow({ repository, tag, before, after }: Receipt['tags'][number]): re
 function tagLines(tags: Receipt['tags']): readonly string[] {
 	const hidden = tags
 		.slice(0, -1)
-		.filter(({ before }) => before === 'absent')
+		.filter(({ before, moved }) => before === 'absent' || !moved)
 		.slice(mostShown);
 	return [
 		...table(tags.filter((tag) => !hidden.includes(tag)).map(tagRow)),
-		...(hidden.length > 0 ? [`and ${formatCount(hidden.length, 'more new tag')}`] : []),
+		...(hidden.length > 0 ? [`and ${formatCount(hidden.length, 'more tag')}`] : []),
 	];
 }
 
-/** What was done, and what to type next. */
-export function receiptText(receipt: Receipt): string {
+/** What was done, and what to type next. @param flags what espalier needs to reach the same registries */
+export function receiptText(receipt: Receipt, flags = ''): string {
 	const { manifests, tags, subject } = receipt;
 	const pushed = manifests.filter((manifest) => manifest.pushed).length;
-	const steps = subject.kind === 'prune-release' ? nextSteps(subject) : [];
+	const steps = subject.kind === 'prune-release' ? nextSteps(subject, flags) : [];
 	return print([
 		`Verified: ${formatCount(manifests.length, 'manifest')} and ${formatCount(tags.length, 'tag')} read back, all as planned.`,
 		...blobLines(receipt).map((line) => `  ${line}`),

@@ -66,8 +66,8 @@ export function goldenBytes(): Uint8Array {
 }
 
 export const golden = {
-	id: 'sha256:1ab2c2a3ef0ca4ea9fdbd183ca13da95092eabdc6e9c115f3bda5ce75cfd7505',
-	file: 'sha256:8d2e99d7e955b055585afb3988043baf5219acb43c1aa6bb8cff53e0b8dc51bc',
+	id: 'sha256:70c4a7c06e2490239ca0542f20aec473fc70ae01abfd11615d9e25e8cb46405f',
+	file: 'sha256:dd53cd30ea8beabba7b47bb44b79a7476fd2e195826ec412c2a60c84e5add882',
 	gzip: 'sha256:9eb5ce8a5d46dcdefd9ecd05045823ccc4a0bf2ebd12e1343ba96ad7a7499998',
 };
 

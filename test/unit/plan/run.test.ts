@@ -345,7 +345,7 @@ describe('a receipt', () => {
 		const receipt = receiptOf(await finish(registriesWithSource(), await smallPlan()), times);
 		const tags = receipt.tags.map((tag) => ({ ...tag, ...change }));
 		const text = JSON.stringify({ ...receipt, tags });
-		expect(problemOf(capture(() => parseReceipt(text))).code).toBe('plan-invalid');
+		expect(problemOf(capture(() => parseReceipt(text))).code).toBe('receipt-invalid');
 	});
 
 	it('that names a tag twice is refused', async () => {
@@ -359,7 +359,7 @@ describe('a receipt', () => {
 		['a plan', '{"schema":"espalier/plan/v1"}'],
 		['nothing', '{}'],
 	])('that is %s is refused', (_, text) => {
-		expect(problemOf(capture(() => parseReceipt(text))).code).toBe('plan-invalid');
+		expect(problemOf(capture(() => parseReceipt(text))).code).toBe('receipt-invalid');
 	});
 });
 

@@ -70,6 +70,7 @@ export function subjectOf(release: string, digest: Digest): PlanSubject {
 		release: { digest, removed: [] },
 		components: [],
 		untouched: 0,
+		registries: [],
 		files: [],
 		mentions: [],
 		notes: [],

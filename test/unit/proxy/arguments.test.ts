@@ -49,6 +49,7 @@ describe('the flags of serve', () => {
 			port: 0,
 			store: '/s',
 			openBrowser: false,
+			commandFlags: `--store /s --plain-http A:5000 --plain-http b --ca b=${pem} --trust-realm b=c.test`,
 			registries: {
 				plainHttp: ['a:5000', 'b'],
 				authorities: new Map([['b', '-----BEGIN CERTIFICATE-----']]),

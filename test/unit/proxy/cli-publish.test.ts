@@ -161,7 +161,7 @@ describe('espalier run of a file', () => {
 	it.each([
 		['{}', /It is something else, not “espalier\/plan\/v1”/],
 		['{', /It is not JSON/],
-		['{"schema":"espalier/receipt/v1"}', /“espalier\/receipt\/v1”, not/],
+		['{"schema":"espalier/receipt/v1"}', /It is a receipt: “espalier undo”/],
 	])('is refused where it is no plan: %s', async (text, message) => {
 		writeFileSync(file('plan.json'), text);
 		const { code, stderr } = await espalier('run', file('plan.json'));
@@ -199,7 +199,7 @@ describe('espalier undo of a file', () => {
 		writeFileSync(file('receipt.json'), printPlan(await smallPlan()));
 		const { code, stderr } = await espalier('undo', file('receipt.json'), '-o', file('undo.json'));
 		expect(code).toBe(1);
-		expect(stderr).toContain('The receipt cannot be read');
+		expect(stderr).toContain('It is a plan, not a receipt');
 		expect(existsSync(file('undo.json'))).toBe(false);
 	});
 
@@ -215,7 +215,7 @@ describe('espalier undo of a file', () => {
 			finishedAt: '2026-01-01T00:00:01.000Z',
 			blobs: { existed: none, mounted: none, copied: none, uploaded: none },
 			manifests: [],
-			tags: [{ repository: 'a.test/b', tag: 'v1', before: digest, after: digest }],
+			tags: [{ repository: 'a.test/b', tag: 'v1', before: digest, after: digest, moved: false }],
 		};
 		writeFileSync(file('receipt.json'), JSON.stringify(receipt));
 		const undo = await espalier('undo', file('receipt.json'), '-o', file('undo.json'));

@@ -50,6 +50,7 @@ const args = (port?: number): ServeArguments => ({
 	store: join(folder, 'store'),
 	registries: { plainHttp: [], authorities: new Map(), trustedRealms: [] },
 	openBrowser: false,
+	commandFlags: '',
 });
 
 /** A context whose output can be waited for, and that can be told to stop. */

@@ -626,3 +626,28 @@ describe('pruning a release is refused', () => {
 		for (const part of ['closed has', 'broken has', '“x” is not']) expect(refusal).toContain(part);
 	});
 });
+
+describe('a choice that names nothing in the release', () => {
+	it.each<[string, Partial<PruneSelection>, RegExp]>([
+		['a glob of components', { components: ['zzz*'] }, /called “zzz\*”/],
+		['a glob of components to leave alone', { exclude: ['zzz'] }, /called “zzz”/],
+		[
+			'a cell of no component',
+			{ toggled: [{ component: 'nope', platform: parsePlatform('linux/arm64')! }] },
+			/nope has nothing listed for linux\/arm64/,
+		],
+		[
+			'a cell with nothing listed',
+			{ toggled: [{ component: 'etcd', platform: parsePlatform('linux/s390x')! }] },
+			/etcd has nothing listed for linux\/s390x/,
+		],
+	])('is refused: %s', async (_, changes, reason) => {
+		const maker = new ReleaseMaker();
+		maker.addBuilt('etcd');
+		maker.addBuilt('pod');
+		await maker.finish();
+		const selection = { ...placeholders, ...changes };
+		const pruning = pruneRelease(await maker.read(), choose(maker, { selection }), tools);
+		await expect(pruning).rejects.toThrow(reason);
+	});
+});

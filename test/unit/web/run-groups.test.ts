@@ -41,6 +41,7 @@ async function planOfTwo(): Promise<Plan> {
 		release: { digest: digest(5), removed: [] },
 		components: [component('a', 3), component('b', 4), component('elsewhere', 9)],
 		untouched: 0,
+		registries: [],
 		files: [],
 		mentions: [],
 		notes: [],

@@ -116,7 +116,7 @@ function readChoices(values: Values): PruneChoices {
 		rewriteVersion: values['rewrite-version'] ?? false,
 	};
 	if (values.version === '')
-		throw new UsageError('--version needs a version; without the flag it stays.');
+		{throw new UsageError('--version needs a version; without the flag it stays.');}
 	const read = readDraft(draft);
 	if (read.ok) return read.choices;
 	throw new UsageError(

@@ -8,6 +8,7 @@ import type {
 	RunOutcome,
 	RunPhase,
 } from '../../shared/plan/run-state.ts';
+import { isRefusedRemoval } from '../../shared/plan/move-tags.ts';
 import { formatReference } from '../../shared/oci/reference.ts';
 import { contentAt, repositoryAt, type Step } from '../../shared/plan/plan.ts';
 import type { Problem } from '../../shared/registry/problem.ts';
@@ -40,6 +41,8 @@ export interface RunProgress {
 	readonly counts: ItemCounts;
 	readonly groups: readonly GroupProgress[];
 	readonly failures: readonly Failure[];
+	/** All that failed are tags that their registry removes for nobody: running it again changes nothing. */
+	readonly onlyRemovalsRefused: boolean;
 	/** tags that point where the plan wants them, of all that it names */
 	readonly tags: { readonly moved: number; readonly total: number };
 	readonly defect: unknown;
@@ -120,6 +123,16 @@ function percentOf(run: Run, bytes: RunBytes, counts: ItemCounts): number {
 	return Math.min(99, Math.floor(share * 100));
 }
 
+/** It has come as far as it ever will. */
+export function hasOnlyRefusedRemovals({ outcome, failed, defect }: Run): boolean {
+	return (
+		outcome?.kind === 'failed' &&
+		defect === undefined &&
+		failed.length > 0 &&
+		failed.every(isRefusedRemoval)
+	);
+}
+
 export function readProgress(run: Run, groups: readonly StepGroup[]): RunProgress {
 	const bytes = run.bytes;
 	const counts = countStates(run.items);
@@ -131,6 +144,7 @@ export function readProgress(run: Run, groups: readonly StepGroup[]): RunProgres
 		counts,
 		groups: groups.map((group) => progressOf(group, run)),
 		failures: failuresOf(run),
+		onlyRemovalsRefused: hasOnlyRefusedRemovals(run),
 		tags: {
 			moved: counts.moved + counts['already-there'],
 			total: run.items.filter(({ step }) => step.kind === 'tag').length,

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
-import { render } from 'vitest-browser-svelte';
+import { cleanup, render } from 'vitest-browser-svelte';
 import { pruneParams } from '../../shared/link/prune-params.ts';
 import { formatRoute, type Route } from '../../shared/link/route.ts';
 import { emptyDraft, type PruneDraft } from '../../shared/release/prune-fields.ts';
@@ -66,6 +66,12 @@ async function open(route: Route): Promise<void> {
 	const client = new ProxyClient({ token: () => undefined, origin: 'http://127.0.0.1:9' });
 	await render(GlyphSprite);
 	await render(PublishPage, { publishing, client });
+}
+
+/** As a reload does: what is in memory is gone, what the browser keeps is there. */
+async function reload(): Promise<void> {
+	cleanup();
+	await open(routeTo('plan'));
 }
 
 const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
@@ -137,7 +143,7 @@ describe('choosing what to prune', () => {
 		await expect
 			.element(page.getByRole('complementary', { name: 'Details of etcd' }))
 			.toBeVisible();
-		await button('Undo 2 switched by hand').click();
+		await button('Reset 2 cells').click();
 		await expect.element(placeholder).toHaveAttribute('aria-pressed', 'true');
 	});
 
@@ -168,10 +174,65 @@ describe('choosing what to prune', () => {
 		const to = page.getByRole('textbox', { name: 'Component images to' });
 		await expect.element(to).toHaveFocus();
 		await expect.element(to).toHaveAccessibleDescription(/Say where component images go/);
+		await expect
+			.element(page.getByText('To be filled in or mended: component images to, release to.'))
+			.toBeVisible();
 		await button('Use store/acme/release-pruned').click();
 		await expect.element(to).toHaveValue('store/acme/release-pruned');
+		await expect.element(to).toHaveFocus();
+		await button('Use store/acme/release-pruned:4.20.0').click();
 		await button('Show the plan').click();
 		await expect.element(heading('Publish store/acme/release-pruned:4.20.0')).toHaveFocus();
+	});
+});
+
+describe('the panel', () => {
+	it('has the way to the plan in reach, however long it is', async () => {
+		const draft = { ...chosen, tagTemplate: 'x-{component}' };
+		await open(routeTo('release', draft));
+		const show = button('Show the plan');
+		await expect.element(show).toBeVisible();
+		expect(show.element().getBoundingClientRect().bottom).toBeLessThanOrEqual(900);
+	});
+
+	it('shows the field that has the focus above that', async () => {
+		await page.viewport(1280, 500);
+		await open(routeTo('release', emptyDraft));
+		await button('Show the plan').click();
+		const to = page.getByRole('textbox', { name: 'Component images to' });
+		await expect.element(to).toHaveFocus();
+		const bottom = (element: Element) => element.getBoundingClientRect().bottom;
+		const foot = button('Show the plan').element().parentElement?.parentElement;
+		await expect
+			.poll(() => bottom(to.element()))
+			.toBeLessThan(foot?.getBoundingClientRect().top ?? 0);
+	});
+
+	it('offers a target beside the field for as long as that is empty', async () => {
+		await open(routeTo('release', { ...emptyDraft, release: 'registry.test/a:1' }));
+		const to = page.getByRole('textbox', { name: 'Component images to' });
+		await expect.element(button('Use store/acme/release-pruned')).toBeVisible();
+		await userEvent.type(to, 'registry.test/b');
+		expect(button('Use store/acme/release-pruned').elements()).toEqual([]);
+		await userEvent.clear(page.getByRole('textbox', { name: 'Release to' }));
+		await expect.element(button('Use registry.test/b:4.20.0')).toBeVisible();
+	});
+
+	it('lists every platform that could be kept, also one that only a link names', async () => {
+		const preset = { kind: 'platforms' as const, keep: ['linux/amd64', 'linux/riscv64'] as never };
+		await open(routeTo('release', { ...chosen, selection: { ...chosen.selection, preset } }));
+		const platform = (name: string) => page.getByRole('checkbox', { name });
+		await expect.element(platform('linux/riscv64')).toBeChecked();
+		await expect.element(platform('linux/arm64')).not.toBeChecked();
+		await platform('linux/arm64').click();
+		expect(location.hash).toContain('keep=linux/amd64,linux/arm64,linux/riscv64');
+	});
+
+	it('is shown to be open by its button', async () => {
+		await open({ view: 'release', params: { ref: reference } });
+		await expect.element(button('Prune…')).toHaveAttribute('aria-expanded', 'false');
+		await button('Prune…').click();
+		await expect.element(button('Prune…')).toHaveAttribute('aria-expanded', 'true');
 	});
 });
 
@@ -188,6 +249,51 @@ describe('a plan', () => {
 		await expect.element(page.getByText(/mounted|made here, to upload/).first()).toBeVisible();
 		await expect.element(page.getByText('Still holds')).toBeVisible();
 		expect(maker.registries.written).toEqual([]);
+	});
+
+	it('shows digests short in sentences, and copies them in full', async () => {
+		await open(routeTo('plan'));
+		const headline = page.getByText(/^1 of 3 components loses 1 child; the release becomes/);
+		await expect.element(headline).toHaveTextContent(/acme\/pruned@sha256:[0-9a-f]{12}…/);
+		const copy = page.getByRole('button', { name: /^Copy registry\.test\/acme\/pruned@sha256:/ });
+		await expect
+			.element(copy)
+			.toHaveAttribute('title', expect.stringMatching(/@sha256:[0-9a-f]{64}$/));
+	});
+
+	it('appends to commands what they need to reach the same registries', async () => {
+		await open(routeTo('plan'));
+		publishing.commandFlags = '--store /srv/store';
+		await page.getByText('In a terminal').click();
+		await expect
+			.element(page.getByText(/^espalier run plan-.*\.json --store \/srv\/store$/))
+			.toBeVisible();
+		await expect
+			.element(page.getByText(/^espalier plan prune .* -o plan\.json --store \/srv\/store$/))
+			.toBeVisible();
+	});
+
+	it('tells of a run that was begun and not finished, and of the one that was', async () => {
+		await open(routeTo('plan'));
+		await expect.element(page.getByText(/^Nothing is written until you press Run\./)).toBeVisible();
+		maker.registries.failWrites = () => ({
+			code: 'denied',
+			origin: 'registry',
+			reason: 'Not you.',
+		});
+		await button('Run').click();
+		await expect.element(heading('Not published')).toBeVisible();
+		maker.registries.failWrites = undefined;
+		await reload();
+		await expect
+			.element(page.getByText(/^A run of this plan was begun at .* and not finished:$/))
+			.toBeVisible();
+		await button('Run').click();
+		await expect.element(heading('Published and verified')).toBeVisible();
+		await reload();
+		await expect.element(page.getByText(/^This was published at .*\d/)).toBeVisible();
+		await button('Show its receipt').click();
+		await expect.element(page.getByText(/^This receipt was kept by this browser\./)).toBeVisible();
 	});
 
 	it('is refused with a reason, and leads back to the selection', async () => {
@@ -257,12 +363,79 @@ describe('a run', () => {
 
 		await button('Undo…').click();
 		await expect.element(heading('Undo a run')).toHaveFocus();
+		await expect.element(page.getByText(/^Tags go back to where they were/)).toBeVisible();
+		expect(page.getByText('made by the plan').elements()).toEqual([]);
+		expect(heading('What it costs now').elements()).toEqual([]);
 		await button('Run').click();
 		await expect.element(heading('Undone and verified')).toBeVisible();
 		expect(maker.registries.tagOf(target, 'new')).toBe('absent');
 
 		drop('receipt.json', text);
-		await expect.element(page.getByRole('heading', { level: 1 })).toHaveTextContent('Published');
+		await expect
+			.element(page.getByRole('heading', { level: 1 }))
+			.toHaveTextContent(/^Published on .*\d/);
+		await expect
+			.element(
+				page.getByText(
+					/^This receipt is out of a file, receipt\.json\. It says what was done then/,
+				),
+			)
+			.toBeVisible();
+		await expect.element(page.getByText(/^Everything was read back then: /)).toBeVisible();
+		await expect.element(page.getByRole('columnheader', { name: 'then' })).toBeVisible();
+	});
+
+	it('that finds everything there says that nothing was to be done', async () => {
+		await open(routeTo('plan'));
+		await button('Run').click();
+		await expect.element(heading('Published and verified')).toBeVisible();
+		publishing.runs = [];
+		await expect.element(button('Run')).toBeVisible();
+		await button('Run').click();
+		await expect.element(page.getByText(/^Nothing was to be done: /)).toBeVisible();
+		await expect
+			.element(page.getByRole('row', { name: /acme\/pruned:new/ }).first())
+			.toHaveTextContent('there already');
+	});
+
+	it('is ended where an undoing leaves only tags that cannot be removed', async () => {
+		const before = maker.index([], { annotations: { before: 'yes' } });
+		maker.registries.putManifest(target, before, 'new');
+		await open(routeTo('plan'));
+		await button('Run').click();
+		await expect.element(heading('Published and verified')).toBeVisible();
+		await button('Undo…').click();
+		maker.registries.failWrites = (write) =>
+			write.kind === 'tag' && write.reference.tag !== 'new'
+				? { code: 'unsupported', origin: 'registry', reason: 'registry.test removes no tags.' }
+				: undefined;
+		await button('Run').click();
+		await expect.element(heading('Undone, but for tags that cannot be removed')).toBeVisible();
+		expect(button('Retry what failed').elements()).toEqual([]);
+		publishing.location.go({ view: 'home' });
+		await expect.element(heading('Published from this browser')).toBeVisible();
+		expect(heading('Unfinished runs').elements()).toEqual([]);
+	});
+
+	it('that another tab does is waited for, and looked at again', async () => {
+		let release: () => void = () => undefined;
+		await open(routeTo('plan'));
+		await expect.element(button('Run')).toBeVisible();
+		const { text } = await saved(() => button('Download plan').click());
+		const { id } = JSON.parse(text) as { id: string };
+		await new Promise<void>((taken) => {
+			void navigator.locks.request(`espalier-run-${id}`, () => {
+				taken();
+				return new Promise<void>((resolve) => (release = resolve));
+			});
+		});
+		await button('Run').click();
+		await expect.element(heading('Another tab is at it')).toBeVisible();
+		release();
+		await expect.element(heading('The other tab is done')).toBeVisible();
+		await button('Look again').click();
+		await button('Run').click();
+		await expect.element(heading('Published and verified')).toBeVisible();
 	});
 
 	it('is paused and resumed, goes on in other views, and can be stopped', async () => {
@@ -280,6 +453,7 @@ describe('a run', () => {
 		await button('Resume').click();
 		await button('Cancel…').click();
 		await expect.element(page.getByRole('dialog')).toHaveTextContent('no tag was moved');
+		await expect.element(button('Keep publishing')).toHaveFocus();
 		await button('Stop').click();
 		letGo();
 		await expect.element(heading('Stopped')).toBeVisible();
@@ -313,7 +487,7 @@ describe('a run', () => {
 		await expect.element(heading('Not published')).toBeVisible();
 		await expect
 			.element(page.getByRole('list', { name: 'What failed' }))
-			.toHaveTextContent(`was not there; now it points to ${other.digest}`);
+			.toHaveTextContent(`was not there; now it points to ${other.digest.slice(0, 19)}…`);
 		await button('Plan again').click();
 		await expect
 			.element(page.getByRole('row', { name: /acme\/pruned:new/ }).first())

@@ -43,7 +43,7 @@ test('a newcomer prunes the demo into the embedded registry, and opens what came
 	await page.getByRole('link', { name: 'Open the demo release' }).click();
 	await expect(page.getByText('2 of 13 components stand on placeholders')).toBeVisible();
 	await publish.button('Prune…').click();
-	await publish.button(`Use ${suggested}`).click();
+	await publish.useSuggestions(suggested, '4.20.0-demo');
 	await publish.button('Show the plan').click();
 	await expect(publish.heading(`Publish ${suggested}:4.20.0-demo`)).toBeVisible();
 	await publish.run();
@@ -102,7 +102,7 @@ for (const theme of ['light', 'dark'] as const) {
 		await publish.button('Prune…').click();
 		await expect(publish.heading('Prune')).toBeVisible();
 		await expectAccessible(page);
-		await publish.button(`Use ${suggested}`).click();
+		await publish.useSuggestions(suggested, '4.20.0-demo');
 		await publish.button('Show the plan').click();
 		await expect(page.getByText(/requests to the target/)).toBeVisible();
 		await expectAccessible(page);

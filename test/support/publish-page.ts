@@ -45,6 +45,12 @@ export class PublishPage {
 		return this.page.getByRole('row').filter({ has: header });
 	}
 
+	/** Takes what is offered as targets. */
+	async useSuggestions(repository: string, tag: string): Promise<void> {
+		await this.button(`Use ${repository}`).click();
+		await this.button(`Use ${repository}:${tag}`).click();
+	}
+
 	async run(): Promise<void> {
 		await this.button('Run').click();
 	}

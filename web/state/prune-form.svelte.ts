@@ -23,12 +23,6 @@ export function readGlobs(text: string): readonly string[] {
 	return text.split(/[\s,]+/).filter(Boolean);
 }
 
-/** Where things could go: a click away, for who has nowhere else. */
-export interface Suggestion {
-	readonly to: string;
-	readonly release: string;
-}
-
 export class PruneForm {
 	readonly #options: PruneFormOptions;
 	#touched = $state.raw<readonly DraftField[]>([]);
@@ -86,14 +80,26 @@ export class PruneForm {
 	}
 
 	/** Beside the release in its own registry, and in the embedded one. */
-	get suggestions(): readonly Suggestion[] {
-		const { reference, version } = this.#options;
-		const tag = (this.draft.version || version() || 'pruned').replaceAll('+', '_');
+	get targetSuggestions(): readonly string[] {
+		const { reference } = this.#options;
 		const inStore = { registry: storeRegistry, repository: reference.repository };
 		const places = reference.registry === storeRegistry ? [inStore] : [reference, inStore];
-		return places.map((place) => {
-			const to = suggestedTarget(place);
-			return { to, release: `${to}:${tag}` };
-		});
+		return places.map(suggestedTarget);
+	}
+
+	/** Where the component images go, as soon as that is said. */
+	get releaseSuggestions(): readonly string[] {
+		const { to, version } = this.draft;
+		const tag = (version || this.#options.version() || 'pruned').replaceAll('+', '_');
+		const places = to.trim() ? [to.trim()] : this.targetSuggestions;
+		return places.map((place) => `${place}:${tag}`);
+	}
+
+	/** The fields that are not right, of those whose issues are shown. */
+	get fieldsToMend(): readonly DraftField[] {
+		if (this.read.ok) return [];
+		return this.read.issues
+			.map(({ field }) => field)
+			.filter((field, at, all) => all.indexOf(field) === at && this.issueOf(field) !== undefined);
 	}
 }

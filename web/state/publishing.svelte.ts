@@ -12,6 +12,8 @@ export type Opened =
 			readonly kind: 'file';
 			readonly name: string;
 			readonly file: Blob;
+			/** this browser kept it: nobody opened a file */
+			readonly isKept?: boolean;
 			/** goes on with it at once */
 			readonly starts?: boolean;
 	  }
@@ -29,6 +31,8 @@ export class Publishing {
 	readonly location: Location;
 	runs = $state.raw<readonly RunView[]>([]);
 	opened = $state.raw<Opened | undefined>(undefined);
+	/** What commands need on their line to reach the same registries, quoted for a shell. */
+	commandFlags = $state('');
 	#read: { readonly ref: string; readonly reading: ReleaseReading } | undefined;
 
 	constructor({ registries, journal, location }: PublishingOptions) {

@@ -1,6 +1,10 @@
 /** One run of a plan at a time, over all tabs of this browser. */
 import type { Digest } from '../../shared/oci/digest.ts';
 
+function lockName(id: Digest): string {
+	return `espalier-run-${id}`;
+}
+
 /**
  * The returned function gives it back; undefined where another tab has it. Without Web Locks (plain http on a
  * network) nobody is kept out: steps may be repeated, and tags move only from where they were seen.
@@ -10,7 +14,7 @@ export async function takeRunLock(id: Digest): Promise<(() => void) | undefined>
 	if (!locks) return () => undefined;
 	return new Promise((resolve, reject) => {
 		locks
-			.request(`espalier-run-${id}`, { ifAvailable: true }, (lock) => {
+			.request(lockName(id), { ifAvailable: true }, (lock) => {
 				if (!lock) {
 					resolve(undefined);
 					return undefined;
@@ -19,4 +23,15 @@ export async function takeRunLock(id: Digest): Promise<(() => void) | undefined>
 			})
 			.catch(reject);
 	});
+}
+
+/** True once no tab has it; false where the waiting was broken off. It is not taken. */
+export async function waitForRunLock(id: Digest, signal: AbortSignal): Promise<boolean> {
+	const { locks } = navigator as Partial<Navigator>;
+	try {
+		await locks?.request(lockName(id), { signal }, () => undefined);
+		return !signal.aborted;
+	} catch {
+		return false;
+	}
 }

@@ -11,8 +11,8 @@ import { explain } from '../../shared/report/explain.ts';
 import type { Registries } from '../../shared/registry/registries.ts';
 import type { Journal } from '../cache/journal.ts';
 import { groupSteps } from './run-groups.ts';
-import { takeRunLock } from './run-lock.ts';
-import { readProgress } from './run-progress.ts';
+import { takeRunLock, waitForRunLock } from './run-lock.ts';
+import { hasOnlyRefusedRemovals, readProgress } from './run-progress.ts';
 
 const showEveryMs = 250;
 const announcedPercents = [0, 25, 50, 75] as const;
@@ -32,7 +32,9 @@ export type RunStatus =
 	| 'paused'
 	| 'ended'
 	/** another tab runs it */
-	| 'taken';
+	| 'taken'
+	/** another tab ran it, and does no more */
+	| 'freed';
 
 export class RunView {
 	readonly plan: Plan;
@@ -43,6 +45,7 @@ export class RunView {
 	readonly #groups;
 	readonly #pause = new Pause();
 	#abort = new AbortController();
+	#waiting: AbortController | undefined;
 	#pace = new RunPace();
 	#showing: ReturnType<typeof setTimeout> | undefined;
 	#startedAt = 0;
@@ -63,6 +66,10 @@ export class RunView {
 	});
 	/** Never goes back while it runs, also where something has to start over. */
 	percent = $state(0);
+	/** Tags are back where they were, but for those that their registry does not remove. */
+	readonly isUndoneAsFarAsPossible = $derived(
+		this.progress.onlyRemovalsRefused && this.progress.tags.moved > 0,
+	);
 	readonly isUnderWay = $derived(this.status === 'running' || this.status === 'paused');
 
 	constructor(plan: Plan, options: RunViewOptions) {
@@ -74,13 +81,24 @@ export class RunView {
 		this.#groups = groupSteps(plan);
 	}
 
+	get isUndo(): boolean {
+		return this.plan.subject.kind === 'undo';
+	}
+
+	/** What it does, for people: with its title behind it. */
+	get verb(): string {
+		return this.isUndo ? 'Running the' : 'Publishing';
+	}
+
 	/** Begins it, or goes on: what is done is not done again. Never throws. */
 	async start(): Promise<void> {
 		if (this.isUnderWay) return;
+		this.#waiting?.abort();
 		this.status = 'running';
 		const release = await takeRunLock(this.plan.id).catch(() => () => undefined);
 		if (!release) {
 			this.status = 'taken';
+			void this.#waitForOtherTab();
 			return;
 		}
 		window.addEventListener('beforeunload', warn);
@@ -106,10 +124,27 @@ export class RunView {
 		this.status = 'running';
 	}
 
+	/** As before it was begun, for who looks again at what another tab did. */
+	reset(): void {
+		if (this.isUnderWay) return;
+		this.#waiting?.abort();
+		this.status = 'ready';
+	}
+
 	/** Ends it where it is. */
 	cancel(): void {
+		this.#waiting?.abort();
 		this.#abort.abort();
 		this.#pause.lift();
+	}
+
+	async #waitForOtherTab(): Promise<void> {
+		const waiting = new AbortController();
+		this.#waiting = waiting;
+		if (await waitForRunLock(this.plan.id, waiting.signal)) {
+			this.status = 'freed';
+			this.announcement = 'The other tab is done.';
+		}
 	}
 
 	async #runIt(): Promise<void> {
@@ -130,6 +165,8 @@ export class RunView {
 			const receipt = receiptOf(this.#run, times);
 			await journal.finish({ plan: id, title, text: printReceipt(receipt) });
 			this.receipt = receipt;
+		} else if (hasOnlyRefusedRemovals(this.#run)) {
+			await journal.forget(id);
 		}
 		this.status = 'ended';
 		this.#show();
@@ -158,11 +195,12 @@ export class RunView {
 
 	#announce(): string {
 		const { outcome } = this.#run;
-		if (outcome?.kind === 'verified') return 'Published and verified.';
+		if (outcome?.kind === 'verified') return this.isUndo ? 'Undone.' : 'Published and verified.';
 		if (outcome?.kind === 'stopped') return 'Stopped.';
+		if (this.isUndoneAsFarAsPossible) return 'Undone, but for tags that cannot be removed.';
 		if (outcome?.kind === 'failed') return `Failed: ${explain(outcome.problem).title}.`;
 		const passed = announcedPercents.findLast((percent) => percent <= this.percent) ?? 0;
-		return `${passed} % published`;
+		return `${passed} % of the steps done`;
 	}
 }
 

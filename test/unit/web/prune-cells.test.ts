@@ -54,6 +54,10 @@ describe('what is dropped, in a sentence', () => {
 			'1 child of 1 component is dropped; the release keeps linux/amd64, linux/arm64.',
 		],
 		[
+			selected({ etcd: [amd64, arm64] }),
+			'2 children of 1 component are dropped; the release keeps linux/amd64, linux/arm64.',
+		],
+		[
 			{ ...selected({ etcd: [arm64], cli: [arm64] }), release: new Set([arm64]) },
 			'2 children of 2 components are dropped; the release keeps linux/amd64.',
 		],

@@ -1,6 +1,7 @@
 import 'fake-indexeddb/auto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parsePlan } from '../../../shared/plan/plan-file.ts';
+import { planUndo } from '../../../shared/plan/plan-undo.ts';
 import type { Plan } from '../../../shared/plan/plan.ts';
 import type { Problem } from '../../../shared/registry/problem.ts';
 import { Database } from '../../../web/cache/database.ts';
@@ -21,17 +22,26 @@ let journal: Journal;
 let plan: Plan;
 let listeners: Set<string>;
 
+function rejectionOf(signal: AbortSignal | undefined): Promise<never> {
+	return new Promise((_resolve, reject) => {
+		signal?.addEventListener('abort', () => reject(new DOMException('stopped', 'AbortError')));
+	});
+}
+
 /** The locks of a browser, over all its tabs. */
 class Locks {
-	readonly held = new Set<string>();
+	readonly held = new Map<string, Promise<void>>();
 	async request(
 		name: string,
-		_options: unknown,
+		{ ifAvailable = false, signal }: { ifAvailable?: boolean; signal?: AbortSignal },
 		use: (lock: object | null) => Promise<void> | undefined,
 	) {
-		if (this.held.has(name)) return use(null);
-		this.held.add(name);
-		await use({});
+		const holder = this.held.get(name);
+		if (holder && ifAvailable) return use(null);
+		if (holder) await Promise.race([holder, rejectionOf(signal)]);
+		const done = Promise.resolve(use({}));
+		this.held.set(name, done);
+		await done;
 		this.held.delete(name);
 	}
 }
@@ -174,6 +184,34 @@ describe('a run in a tab', () => {
 		expect(second.receipt).toBeDefined();
 	});
 
+	it('says so when the other tab is done, and can be looked at again', async () => {
+		const { reached, letGo } = holdBack('blob');
+		const first = view();
+		const ended = first.start();
+		await reached;
+		const second = view();
+		await second.start();
+		letGo();
+		await ended;
+		await vi.waitFor(() => expect(second.status).toBe('freed'));
+		expect(second.announcement).toBe('The other tab is done.');
+		second.reset();
+		expect(second.status).toBe('ready');
+	});
+
+	it('waits no longer for another tab once it is told to stop waiting', async () => {
+		const { reached, letGo } = holdBack('blob');
+		const first = view();
+		const ended = first.start();
+		await reached;
+		const second = view();
+		await second.start();
+		second.reset();
+		letGo();
+		await ended;
+		expect(second.status).toBe('ready');
+	});
+
 	it('runs where there are no locks', async () => {
 		vi.stubGlobal('navigator', {});
 		const run = view();
@@ -189,6 +227,47 @@ describe('a run in a tab', () => {
 		expect(outcome?.kind === 'failed' && outcome.problem.code).toBe('conflict');
 		expect(outcome?.kind === 'failed' && outcome.problem.reason).toContain(other.digest);
 		expect(registries.tagOf(target, 'v1')).toBe(other.digest);
+	});
+});
+
+describe('undoing in a tab', () => {
+	/** Publishes, and plans the way back. */
+	async function undoPlan(): Promise<Plan> {
+		const run = view();
+		await run.start();
+		return planUndo({ registries, hash: hashOf }, run.receipt!);
+	}
+
+	it('says that it is undone', async () => {
+		const run = view(await undoPlan());
+		await run.start();
+		expect(run.announcement).toBe('Undone.');
+		expect(registries.tagOf(target, 'v1')).toBe('absent');
+	});
+
+	it('is ended where a registry removes no tags, and is no unfinished run', async () => {
+		const undo = await undoPlan();
+		registries.failWrites = ({ kind }) =>
+			kind === 'tag'
+				? { code: 'unsupported', origin: 'registry', reason: 'registry.test removes no tags.' }
+				: undefined;
+		const run = view(undo);
+		await run.start();
+		expect(run.progress.onlyRemovalsRefused).toBe(true);
+		// Not one of its tags went back.
+		expect(run.isUndoneAsFarAsPossible).toBe(false);
+		expect(run.announcement).toMatch(/^Failed: /);
+		expect(await journal.unfinished()).toEqual([]);
+	});
+
+	it('stays an unfinished run where anything else failed', async () => {
+		const undo = await undoPlan();
+		registries.failWrites = ({ kind }) =>
+			kind === 'tag' ? { code: 'denied', origin: 'registry', reason: 'Not you.' } : undefined;
+		const run = view(undo);
+		await run.start();
+		expect(run.progress.onlyRemovalsRefused).toBe(false);
+		expect(await journal.unfinished()).toHaveLength(1);
 	});
 });
 

@@ -48,6 +48,6 @@ export function droppedSentence(
 	const what =
 		children === 0
 			? 'Nothing is dropped yet'
-			: `${children} ${children === 1 ? 'child' : 'children'} of ${components.length} ${components.length === 1 ? 'component is' : 'components are'} dropped`;
+			: `${children} ${children === 1 ? 'child' : 'children'} of ${components.length} ${components.length === 1 ? 'component' : 'components'} ${children === 1 ? 'is' : 'are'} dropped`;
 	return `${what}; the release keeps ${kept.length > 0 ? kept.join(', ') : 'no platform'}.`;
 }

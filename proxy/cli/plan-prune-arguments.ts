@@ -115,8 +115,9 @@ function readChoices(values: Values): PruneChoices {
 		version: values.version ?? '',
 		rewriteVersion: values['rewrite-version'] ?? false,
 	};
-	if (values.version === '')
-		{throw new UsageError('--version needs a version; without the flag it stays.');}
+	if (values.version === '') {
+		throw new UsageError('--version needs a version; without the flag it stays.');
+	}
 	const read = readDraft(draft);
 	if (read.ok) return read.choices;
 	throw new UsageError(

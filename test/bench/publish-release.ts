@@ -64,8 +64,9 @@ async function fullRelease(home: Home): Promise<void> {
 	const source = await startDockerRegistry();
 	const { reference } = await pushFullRelease(source.host, 'docker');
 	const audits: Finished[] = [];
-	for (let round = 0; round < rounds; round += 1)
+	for (let round = 0; round < rounds; round += 1) {
 		audits.push(await espalier(home, 'audit', reference));
+	}
 	report('audit alone', audits);
 	for (const selfContained of [false, true]) {
 		const what = selfContained ? 'self-contained' : 'changed components only';

@@ -9,7 +9,7 @@ import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, saysNoTag } from '../registry/problem.ts';
 import type { RegistryReader } from '../registry/registries.ts';
 import type { MadeBlob } from '../release/rebuild-release.ts';
-import { planId } from './plan-file.ts';
+import { planId } from './plan-id.ts';
 import type { Content, ManifestStep, Plan, Step, TagStep } from './plan.ts';
 import type { PlanSubject } from './subject.ts';
 import type { LookOptions } from './survey.ts';

@@ -4,7 +4,7 @@ import { formatReference, formatRepository, type Repository } from '../oci/refer
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, saysAbsent } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
-import { planId } from './plan-file.ts';
+import { planId } from './plan-id.ts';
 import type { Content, ManifestStep, Plan, TagStep } from './plan.ts';
 import { readRepository, type Receipt } from './receipt.ts';
 

@@ -2,7 +2,7 @@
 import type { Digest } from '../../../shared/oci/digest.ts';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
 import { formatRepository } from '../../../shared/oci/reference.ts';
-import { planId } from '../../../shared/plan/plan-file.ts';
+import { planId } from '../../../shared/plan/plan-id.ts';
 import type { Content, Plan, Step } from '../../../shared/plan/plan.ts';
 import type { PlanSubject } from '../../../shared/plan/subject.ts';
 import { hashOf } from '../../support/fake-registries.ts';

@@ -9,13 +9,10 @@ import {
 import { limits } from '../../shared/registry/limits.ts';
 import type { Repository } from '../../shared/oci/reference.ts';
 import { ProblemError, type Problem, type ProblemCode } from '../../shared/registry/problem.ts';
-import type { Agents } from './agents.ts';
-import { loginProblem, RegistryAuth, type Permission } from './auth.ts';
+import { loginProblem, type Permission } from './auth.ts';
 import { sendBody, type OutgoingBody } from './body-sender.ts';
-import type { CredentialSource } from './credentials/credential.ts';
-import type { EgressPolicy, Reach } from './egress.ts';
 import { Secret } from './credentials/secret.ts';
-import { endpointOf, endpointOfUrl, type Endpoint, type RegistryEndpoint } from './endpoint.ts';
+import { endpointOfUrl, type Endpoint, type RegistryEndpoint } from './endpoint.ts';
 import {
 	abortReason,
 	collect,
@@ -27,19 +24,18 @@ import {
 } from './exchange.ts';
 import { transportProblem } from './failures.ts';
 import { scoutingOf, type Line } from './line.ts';
+import { Lines, type LinesOptions } from './lines.ts';
 import { Places } from './places.ts';
 import { followRedirects, isRedirect, type Hop } from './redirects.ts';
 import {
 	asksForLess,
 	backoffMs,
-	Gate,
 	isPassingProblem,
 	isPassingStatus,
 	retryLimits,
 	type Pace,
 } from './retry.ts';
-import { secretsIn, type Tokens } from './tokens.ts';
-import { Width, type WidthOptions } from './width.ts';
+import { secretsIn } from './tokens.ts';
 import type { Dispatcher } from 'undici';
 
 /** Whom a request is for, and how much of its answer is read. */
@@ -64,16 +60,6 @@ export interface Delivery {
 	readonly body?: OutgoingBody;
 }
 
-export interface RegistryClientOptions {
-	readonly plainHttp: readonly string[];
-	readonly credentials: CredentialSource;
-	readonly agents: Agents;
-	readonly egress: EgressPolicy;
-	readonly tokens: Tokens;
-	readonly pace: Pace;
-	readonly width?: WidthOptions | undefined;
-}
-
 /** How an answer is taken in. */
 interface Intake<A extends AnswerHead> {
 	readonly send: (dispatcher: Dispatcher, outgoing: Outgoing) => Promise<A>;
@@ -96,7 +82,6 @@ const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
 	'egress-blocked',
 	'timeout',
 ]);
-const reachMemoryMs = 5_000;
 const gateSpreadMs = 250;
 /** Content can name any number of registries; four of the widest fit. */
 const requestsInFlight = 256;
@@ -141,14 +126,14 @@ export function requestOf({ body: _, url, ...rest }: Delivery): RegistryRequest 
 }
 
 export class RegistryClient {
-	readonly #options: RegistryClientOptions;
-	readonly #lines = new Map<string, Line>();
+	readonly #options: LinesOptions;
+	readonly #lines: Lines;
 	/** Of all registries together. */
 	readonly #places = new Places(requestsInFlight);
-	readonly #reaches = new Map<string, { readonly until: number; readonly reach: Promise<Reach> }>();
 
-	constructor(options: RegistryClientOptions) {
+	constructor(options: LinesOptions) {
 		this.#options = options;
+		this.#lines = new Lines(options);
 	}
 
 	/** The answer in memory, whatever its status. @throws ProblemError where there is none */
@@ -170,7 +155,7 @@ export class RegistryClient {
 
 	/** The origin of a registry, for telling whether a link stays there. */
 	endpoint(registry: string): RegistryEndpoint {
-		return endpointOf(registry, this.#options.plainHttp);
+		return this.#lines.endpoint(registry);
 	}
 
 	/** What an answer other than success means. */
@@ -289,58 +274,8 @@ export class RegistryClient {
 		}
 	}
 
-	async #lineTo(request: RegistryRequest, { registry, namedBy }: Call): Promise<Line> {
-		const reach =
-			namedBy === undefined || namedBy === registry
-				? 'named'
-				: await this.#reachOf(registry, request.repository?.repository ?? '', namedBy);
-		const key = `${reach} ${registry}`;
-		const known = this.#lines.get(key);
-		if (known) return known;
-		const line = this.#newLine(registry, reach);
-		this.#lines.set(key, line);
-		return line;
-	}
-
-	#reachOf(registry: string, repository: string, namedBy: string): Promise<Reach> {
-		const key = `${namedBy} ${registry} ${repository}`;
-		const now = this.#options.pace.clock();
-		const known = this.#reaches.get(key);
-		if (known && known.until > now) return known.reach;
-		const reach = this.#options.egress.reachOf(this.endpoint(registry), repository, namedBy);
-		this.#reaches.set(key, { until: now + reachMemoryMs, reach });
-		return reach;
-	}
-
-	#newLine(registry: string, reach: Reach): Line {
-		const { credentials, tokens, pace, width } = this.#options;
-		const endpoint = this.endpoint(registry);
-		const auth = new RegistryAuth({
-			endpoint,
-			reach,
-			credentials,
-			tokens,
-			clock: pace.clock,
-			ping: () => this.#ping(endpoint, reach),
-		});
-		return {
-			endpoint,
-			reach,
-			auth,
-			width: new Width(width),
-			gate: new Gate(),
-			reading: { scout: undefined, done: false },
-			writing: { scout: undefined, done: false },
-			unreachable: undefined,
-		};
-	}
-
-	async #ping(endpoint: RegistryEndpoint, reach: Reach): Promise<string> {
-		const dispatcher = this.#options.agents.to(endpoint, reach);
-		const withinMs = this.#options.agents.answerMs;
-		const outgoing: Outgoing = { method: 'GET', path: '/v2/', headers: {}, withinMs };
-		const answer = await collect(dispatcher, outgoing, limits.errorBodyBytes);
-		return answer.status === 401 ? (answer.headers['www-authenticate'] ?? '') : '';
+	#lineTo({ repository }: RegistryRequest, { registry, namedBy }: Call): Promise<Line> {
+		return this.#lines.to({ registry, repository: repository?.repository ?? '', namedBy });
 	}
 
 	/** Lets the first request of a registry go ahead, so that hundreds do not each meet the same refusal. */

@@ -21,7 +21,7 @@ import { planText } from '../../shared/report/plan-text.ts';
 import { printable } from '../../shared/report/printable.ts';
 import { inflate } from '../server/inflate.ts';
 import { openOwnRegistries } from '../server/own-registries.ts';
-import { hashBytes } from '../upstream/hash-bytes.ts';
+import { hashBytes } from '../hashing.ts';
 import { failureText, problemOfReading } from './failure.ts';
 import { checkWritable, writeTextFile } from './files.ts';
 import type { Output } from './output.ts';
@@ -152,7 +152,7 @@ async function deliver(
 }
 
 /** Makes the plan and prints it. @returns the exit code */
-export async function printPrunePlan(
+async function printPrunePlan(
 	registries: RegistryReader,
 	args: PlanPruneArguments,
 	output: Output,

@@ -10,7 +10,7 @@ import type { Registries } from '../../shared/registry/registries.ts';
 import { writtenText } from '../../shared/report/plan-text.ts';
 import { failuresText, leftBehindText, receiptText } from '../../shared/report/run-text.ts';
 import { openOwnRegistries } from '../server/own-registries.ts';
-import { hashBytes } from '../upstream/hash-bytes.ts';
+import { hashBytes } from '../hashing.ts';
 import { failureText } from './failure.ts';
 import { checkWritable, readTextFile, writeTextFile } from './files.ts';
 import { exitCodeOf, type Interruption } from './interruption.ts';

@@ -8,7 +8,7 @@ import { ProblemError } from '../../shared/registry/problem.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import { planText } from '../../shared/report/plan-text.ts';
 import { openOwnRegistries } from '../server/own-registries.ts';
-import { hashBytes } from '../upstream/hash-bytes.ts';
+import { hashBytes } from '../hashing.ts';
 import { failureText } from './failure.ts';
 import { checkWritable, readTextFile, writeTextFile } from './files.ts';
 import type { Output } from './output.ts';

@@ -11,7 +11,7 @@ import { verifyDocument } from '../../shared/registry/verify.ts';
 import { BlobFolder } from './blob-folder.ts';
 import { contentSize, type ContentFile } from './content-file.ts';
 import { makeOwnFolder, writeDurably } from './durable-write.ts';
-import { hashBytes } from './hashing.ts';
+import { hashBytes } from '../hashing.ts';
 import { IndexFile } from './index-file.ts';
 import {
 	findTag,

@@ -25,7 +25,7 @@ import type {
 import { verifyDocument } from '../../shared/registry/verify.ts';
 import { asCompleted } from './as-completed.ts';
 import { readChunks } from './content-file.ts';
-import { hashBytes } from './hashing.ts';
+import { hashBytes } from '../hashing.ts';
 import type { Layout } from './layout.ts';
 import type { Store } from './store.ts';
 import { StoreError } from './store-error.ts';

@@ -1,6 +1,6 @@
 /** How many large bodies go to one registry at a time: more while that brings more bytes, half when it chokes. */
 
-export const bodyWidth = { start: 8, cap: 32 } as const;
+const bodyWidth = { start: 8, cap: 32 } as const;
 
 const successesPerStep = 4;
 /** One more body counts as gain where it brings this much more. */

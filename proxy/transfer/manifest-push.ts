@@ -1,5 +1,4 @@
 /** One manifest into a repository, by digest: never other bytes, and never as something else than it says it is. */
-import { createHash } from 'node:crypto';
 import { algorithmOf } from '../../shared/oci/digest.ts';
 import { manifestMediaType, type Document } from '../../shared/oci/document.ts';
 import { mediaTypes } from '../../shared/oci/media-type.ts';
@@ -16,6 +15,7 @@ import type {
 	ManifestPush,
 	RegistryReader,
 } from '../../shared/registry/registries.ts';
+import { hashBytes } from '../hashing.ts';
 import { mostTelling } from './attempts.ts';
 import type { Target } from './target.ts';
 
@@ -39,8 +39,7 @@ function unknown(to: DigestReference, reason: string): Problem {
 
 /** @throws ProblemError `digest-mismatch`, `malformed` */
 function checkedDocument({ to, mediaType }: ManifestPush, bytes: Uint8Array): Document {
-	const algorithm = algorithmOf(to.digest);
-	const actual = `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+	const actual = hashBytes(algorithmOf(to.digest), bytes);
 	if (actual !== to.digest) throw refused(to, 'digest-mismatch', `has the digest ${actual}`);
 	const own = manifestMediaType(bytes, '');
 	// Without a field of its own, only its shape speaks, and not for every type.

@@ -1,7 +1,7 @@
 /** In which order blobs go. */
 
 /** Up to this size a blob costs round trips rather than bandwidth. */
-export const smallBytes = 64 * 1024;
+const smallBytes = 64 * 1024;
 
 interface Sized {
 	readonly sizeBytes: number;

@@ -39,7 +39,7 @@ import { arrivals } from './arrivals.ts';
 import { promisedSize, verifiedChunks } from './blob-stream.ts';
 import { refuseStore } from './endpoint.ts';
 import { abortReason } from './exchange.ts';
-import { hashBytes } from './hash-bytes.ts';
+import { hashBytes } from '../hashing.ts';
 import { listingPages } from './listing.ts';
 import { openNetwork, type Network, type NetworkOptions } from './network.ts';
 import type { RegistryClient } from './registry-client.ts';

@@ -17,7 +17,7 @@ import { verifyDocument } from '../../shared/registry/verify.ts';
 import type { TagPlace, TagWrite } from '../transfer/target.ts';
 import { refuseStore } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
-import { hashBytes } from './hash-bytes.ts';
+import { hashBytes } from '../hashing.ts';
 import { answersGetOnly } from './presence.ts';
 import type { Call, RegistryClient } from './registry-client.ts';
 import { backoffMs, isPassingProblem, isPassingStatus, retryLimits } from './retry.ts';

@@ -142,6 +142,14 @@ export function formatReference(reference: Reference): string {
 	return `${formatRepository(reference)}${tag}${digest}`;
 }
 
+/** A repository as `formatRepository` writes it; undefined for anything shorter, longer or otherwise. */
+export function parseRepository(text: string): Repository | undefined {
+	const parsed = parseReference(text);
+	if (!parsed.ok) return undefined;
+	const { registry, repository } = parsed.reference;
+	return formatRepository({ registry, repository }) === text ? { registry, repository } : undefined;
+}
+
 /** The same repository, by digest. */
 export function byDigest({ registry, repository }: Repository, digest: Digest): DigestReference {
 	return { registry, repository, digest };

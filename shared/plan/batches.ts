@@ -19,7 +19,7 @@ export interface Gate {
 	passed(): Promise<void>;
 }
 
-export function* inBatches<Q extends Sized>(requests: readonly Q[]): Generator<readonly Q[]> {
+function* inBatches<Q extends Sized>(requests: readonly Q[]): Generator<readonly Q[]> {
 	let batch: Q[] = [];
 	let bytes = 0;
 	for (const request of requests) {

@@ -37,7 +37,7 @@ function movedRepositories({ components }: PruneSubject): ReadonlyMap<string, Re
 }
 
 /** `config.openshift.io/v1`, keys in the order in which `oc` prints them. */
-export function imageDigestMirrorSet(subject: PruneSubject): string | undefined {
+function imageDigestMirrorSet(subject: PruneSubject): string | undefined {
 	const moved = [...movedRepositories(subject)].toSorted(([a], [b]) => (a < b ? -1 : 1));
 	if (moved.length === 0) return undefined;
 	const mirrors = moved.flatMap(([source, targets]) => [
@@ -58,7 +58,7 @@ export function imageDigestMirrorSet(subject: PruneSubject): string | undefined 
 }
 
 /** The registries whose logins a cluster needs to pull the release. */
-export function neededLogins({ choices, registries }: PruneSubject): readonly string[] {
+function neededLogins({ choices, registries }: PruneSubject): readonly string[] {
 	const release = parseReference(choices.release);
 	const own = release.ok ? [release.reference.registry] : [];
 	return [...new Set([...own, ...registries])];

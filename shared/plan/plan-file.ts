@@ -3,11 +3,11 @@
  * trust: a file that contradicts itself, carries bytes other than it states, or hides a place is refused.
  */
 import * as z from 'zod';
+import { fromJsonBytes, toJsonBytes } from '../oci/bytes-in-json.ts';
 import { algorithmOf, digestSchema } from '../oci/digest.ts';
-import { formatRepository, isTag, parseReference, type Repository } from '../oci/reference.ts';
+import { formatRepository, isTag, parseRepository, type Repository } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { limits } from '../registry/limits.ts';
-import { fromBase64, toBase64 } from './base64.ts';
 import { checkSteps, checkSubject, refusePlan } from './plan-check.ts';
 import { planId, planSchemaName } from './plan-id.ts';
 import type { Content, Plan, Step } from './plan.ts';
@@ -55,15 +55,6 @@ const fileSchema = z.strictObject({
 });
 type PlanFile = z.infer<typeof fileSchema>;
 
-function toText(bytes: Uint8Array): { text: string } | { base64: string } {
-	try {
-		const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-		return { text: decoder.decode(bytes) };
-	} catch {
-		return { base64: toBase64(bytes) };
-	}
-}
-
 function toStep(step: Step): PlanFile['steps'][number] {
 	switch (step.kind) {
 		case 'blob':
@@ -87,7 +78,7 @@ function toFile({ id, subject, repositories, contents, steps }: Plan): PlanFile 
 			digest,
 			size: sizeBytes,
 			type: mediaTypes.indexOf(mediaType),
-			...(bytes && toText(bytes)),
+			...(bytes && toJsonBytes(bytes)),
 		})),
 		steps: steps.map(toStep),
 	};
@@ -114,16 +105,11 @@ export function printPlan(plan: Plan): string {
 }
 
 function readRepository(text: string): Repository {
-	const parsed = parseReference(text);
-	if (!parsed.ok) refusePlan(`It names the repository “${text}”: ${parsed.reason}`);
-	const { registry, repository, tag, digest } = parsed.reference;
-	const read = { registry, repository };
-	if (tag !== undefined || digest !== undefined || formatRepository(read) !== text) {
-		refusePlan(
-			`It names the repository “${text}”, which is not how a repository is written in full.`,
-		);
-	}
-	return read;
+	const repository = parseRepository(text);
+	if (repository) return repository;
+	return refusePlan(
+		`It names the repository “${text}”, which is not how a repository is written in full.`,
+	);
 }
 
 async function readContent(
@@ -138,7 +124,7 @@ async function readContent(
 	if (text !== undefined && base64 !== undefined) {
 		refusePlan(`It gives the bytes of ${digest} twice.`);
 	}
-	const bytes = text === undefined ? fromBase64(base64 ?? '') : new TextEncoder().encode(text);
+	const bytes = fromJsonBytes({ text, base64 });
 	if (bytes === undefined) refusePlan(`The bytes of ${digest} are not base64.`);
 	const actual = await hash(algorithmOf(digest), bytes);
 	if (bytes.length !== size || actual !== digest) {

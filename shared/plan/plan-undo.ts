@@ -1,12 +1,17 @@
 /** Undoing a run: tags back to where they were. What was copied stays, as content under digests harms nobody. */
 import { Documents } from '../index/documents.ts';
-import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
+import {
+	formatReference,
+	formatRepository,
+	parseRepository,
+	type Repository,
+} from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, saysAbsent } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
 import { planId } from './plan-id.ts';
 import type { Content, ManifestStep, Plan, TagStep } from './plan.ts';
-import { readRepository, type Receipt } from './receipt.ts';
+import type { Receipt } from './receipt.ts';
 
 interface MovedTag {
 	readonly repository: Repository;
@@ -18,7 +23,7 @@ interface MovedTag {
 
 function movedTags(receipt: Receipt): readonly MovedTag[] {
 	return receipt.tags.flatMap(({ before, after, tag, moved, repository: text }) => {
-		const repository = readRepository(text);
+		const repository = parseRepository(text);
 		return repository && before !== after ? [{ repository, tag, before, after, moved }] : [];
 	});
 }

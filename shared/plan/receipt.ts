@@ -1,13 +1,7 @@
 /** What a run did, read back from the registries: also the base for undoing it. */
 import * as z from 'zod';
 import { digestSchema } from '../oci/digest.ts';
-import {
-	formatReference,
-	formatRepository,
-	isTag,
-	parseReference,
-	type Repository,
-} from '../oci/reference.ts';
+import { formatRepository, isTag, parseRepository } from '../oci/reference.ts';
 import { ProblemError } from '../registry/problem.ts';
 import { contentAt, repositoryAt, stepsOf } from './plan.ts';
 import type { Run } from './run-state.ts';
@@ -18,10 +12,10 @@ const amountSchema = z.strictObject({ count: z.number(), bytes: z.number() });
 /** As it is written in full. */
 const repositorySchema = z
 	.string()
-	.refine((text) => readRepository(text) !== undefined, 'not a repository');
+	.refine((text) => parseRepository(text) !== undefined, 'not a repository');
 const pointSchema = z.union([digestSchema, z.literal('absent')]);
 
-export const receiptSchema = z.strictObject({
+const receiptSchema = z.strictObject({
 	schema: z.literal(schemaName),
 	/** the id of the plan that was run */
 	plan: digestSchema,
@@ -64,17 +58,6 @@ export const receiptSchema = z.strictObject({
 		),
 });
 export type Receipt = z.infer<typeof receiptSchema>;
-
-/** Undefined where it is not a repository as it is written in full. */
-export function readRepository(text: string): Repository | undefined {
-	const parsed = parseReference(text);
-	if (!parsed.ok) return undefined;
-	const { registry, repository } = parsed.reference;
-	return formatReference(parsed.reference) === text &&
-		text === formatRepository({ registry, repository })
-		? { registry, repository }
-		: undefined;
-}
 
 export interface RunTimes {
 	/** milliseconds since 1970 */

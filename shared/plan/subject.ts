@@ -8,7 +8,7 @@ const removedSchema = z.strictObject({
 	why: z.enum(['dropped', 'attestation', 'dangling']),
 });
 
-export const pruneChoicesSchema = z.strictObject({
+const pruneChoicesSchema = z.strictObject({
 	preset: z.enum(['none', 'placeholders', 'platforms']),
 	keep: z.array(z.string()),
 	components: z.array(z.string()),
@@ -23,7 +23,7 @@ export const pruneChoicesSchema = z.strictObject({
 });
 
 /** A release whose indexes lose children; see `release/prune-release.ts`. */
-export const pruneSubjectSchema = z.strictObject({
+const pruneSubjectSchema = z.strictObject({
 	kind: z.literal('prune-release'),
 	/** the release as it was asked for, and what that was */
 	source: z.strictObject({ reference: z.string(), digest: digestSchema }),
@@ -62,7 +62,7 @@ export const pruneSubjectSchema = z.strictObject({
 export type PruneSubject = z.infer<typeof pruneSubjectSchema>;
 
 /** Tags back to where they were before a run. */
-export const undoSubjectSchema = z.strictObject({
+const undoSubjectSchema = z.strictObject({
 	kind: z.literal('undo'),
 	/** the plan whose run is undone */
 	plan: digestSchema,

@@ -1,4 +1,5 @@
 /** The reading half of the port, over HTTP to the proxy. What arrives is held against its digest once more. */
+import { fromJsonBytes } from '../../shared/oci/bytes-in-json.ts';
 import * as z from 'zod';
 import {
 	documentLineSchema,
@@ -36,18 +37,6 @@ import { verifyDocument } from '../../shared/registry/verify.ts';
 import type { ProxyClient } from './proxy-client.ts';
 
 const longestLine = limits.documentBytes * 4;
-
-function bytesOf({
-	text,
-	base64,
-}: {
-	text?: string | undefined;
-	base64?: string | undefined;
-}): Uint8Array {
-	return text === undefined
-		? Uint8Array.from(atob(base64 ?? ''), (character) => character.charCodeAt(0))
-		: new TextEncoder().encode(text);
-}
 
 function blobProblem(reference: DigestReference, code: ProblemCode, what: string): Problem {
 	const name = formatReference(reference);
@@ -162,7 +151,7 @@ export class ProxyReader implements RegistryReader {
 					if (!line.ok) return { ok: false, request, problem: line.problem };
 					try {
 						const received = {
-							bytes: bytesOf(line),
+							bytes: fromJsonBytes(line) ?? new Uint8Array(),
 							mediaType: line.mediaType,
 							statedDigest: line.digest,
 						};

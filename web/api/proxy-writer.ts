@@ -1,4 +1,5 @@
 /** The writing half of the port, over HTTP to the proxy. What the answer no longer tells of counts as failed. */
+import { toJsonBytes } from '../../shared/oci/bytes-in-json.ts';
 import type * as z from 'zod';
 import { readLines } from '../../shared/api/ndjson.ts';
 import {
@@ -58,24 +59,6 @@ function target({ registry, repository, digest }: DigestReference): DigestRefere
 	return { registry, repository, digest };
 }
 
-function toBase64(bytes: Uint8Array): string {
-	const step = 0x8000;
-	let binary = '';
-	for (let at = 0; at < bytes.length; at += step) {
-		binary += String.fromCharCode(...bytes.subarray(at, at + step));
-	}
-	return btoa(binary);
-}
-
-/** UTF-8 survives a JSON string byte for byte (also a BOM); anything else travels as base64. */
-function contentOf(bytes: Uint8Array): { text: string } | { base64: string } {
-	try {
-		return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
-	} catch {
-		return { base64: toBase64(bytes) };
-	}
-}
-
 function wireCopy({ to, sizeBytes, from }: BlobCopy): CopiesBody['copies'][number] {
 	return { to: target(to), sizeBytes, from: from.map(place) };
 }
@@ -88,7 +71,7 @@ function wirePush(push: ManifestPush): PushesBody['pushes'][number] {
 		...(isMissing && { isMissing }),
 	};
 	return 'bytes' in push
-		? { ...shared, ...contentOf(push.bytes) }
+		? { ...shared, ...toJsonBytes(push.bytes) }
 		: { ...shared, from: push.from.map(place) };
 }
 

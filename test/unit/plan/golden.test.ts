@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { inflate } from '../../../proxy/server/inflate.ts';
-import { hashBytes } from '../../../proxy/upstream/hash-bytes.ts';
+import { hashBytes } from '../../../proxy/hashing.ts';
 import { gzip } from '../../../shared/archive/compress.ts';
 import { digestOfBytes, golden, goldenBytes, goldenPlan } from '../../support/golden-plan.ts';
 

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromBase64, toBase64 } from '../../../shared/plan/base64.ts';
 import { canonicalJson } from '../../../shared/plan/canonical-json.ts';
 import { parsePlan, printPlan } from '../../../shared/plan/plan-file.ts';
 import { planId } from '../../../shared/plan/plan-id.ts';
@@ -61,22 +60,6 @@ describe('canonical JSON', () => {
 				);
 			}),
 		);
-	});
-});
-
-describe('base64', () => {
-	it('gives back any bytes', () => {
-		fc.assert(
-			fc.property(fc.uint8Array({ maxLength: 100_000 }), (bytes) => {
-				expect(fromBase64(toBase64(bytes))).toEqual(bytes);
-				expect(toBase64(bytes)).toBe(Buffer.from(bytes).toString('base64'));
-			}),
-			{ numRuns: 20 },
-		);
-	});
-
-	it('is undefined for other text', () => {
-		expect(fromBase64('a*b=')).toBeUndefined();
 	});
 });
 

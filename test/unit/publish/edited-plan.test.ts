@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { runCommand } from '../../../proxy/cli/run.ts';
-import { hashBytes } from '../../../proxy/upstream/hash-bytes.ts';
+import { hashBytes } from '../../../proxy/hashing.ts';
 import { formatRepository } from '../../../shared/oci/reference.ts';
 import { parsePlan, printPlan } from '../../../shared/plan/plan-file.ts';
 import { planId } from '../../../shared/plan/plan-id.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demoReference } from '../../../proxy/demo/demo-release.ts';
-import { hashBytes } from '../../../proxy/upstream/hash-bytes.ts';
+import { hashBytes } from '../../../proxy/hashing.ts';
 import { planUndo } from '../../../shared/plan/plan-undo.ts';
 import { receiptOf } from '../../../shared/plan/receipt.ts';
 import { startDockerRegistry, type DockerRegistry } from '../../support/docker-registry.ts';

@@ -8,7 +8,7 @@ import { request } from 'undici';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { inflate } from '../../../proxy/server/inflate.ts';
 import { openOwnRegistries, type OpenRegistries } from '../../../proxy/server/own-registries.ts';
-import { hashBytes } from '../../../proxy/upstream/hash-bytes.ts';
+import { hashBytes } from '../../../proxy/hashing.ts';
 import { gzip } from '../../../shared/archive/compress.ts';
 import { manifestAccept } from '../../../shared/oci/media-type.ts';
 import { formatRepository, parseReference } from '../../../shared/oci/reference.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { hashBytes } from '../../../proxy/upstream/hash-bytes.ts';
+import { hashBytes } from '../../../proxy/hashing.ts';
 import { planUndo } from '../../../shared/plan/plan-undo.ts';
 import { printPlan } from '../../../shared/plan/plan-file.ts';
 import { contentAt, repositoryAt, stepsOf } from '../../../shared/plan/plan.ts';

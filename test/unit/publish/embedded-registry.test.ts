@@ -45,7 +45,7 @@ describeWithRegistries('publishing between a registry and the embedded one', () 
 			if (hasSkopeo) {
 				const layout = `oci:${join(store, targetRepository)}:${smallVersion}`;
 				const raw = await skopeo(await temporaryFolder(), 'inspect', '--raw', layout);
-				expect(await hashBytes('sha256', raw)).toBe(plannedTags(inward).get(published));
+				expect(hashBytes('sha256', raw)).toBe(plannedTags(inward).get(published));
 			}
 
 			const goal = { host: registry.host, selection: { preset: { kind: 'none' } } } as const;

@@ -9,12 +9,13 @@ const sharedLayers = {
 	oci: [],
 	archive: ['oci', 'registry'],
 	registry: ['oci'],
+	login: ['oci'],
 	index: ['oci', 'registry'],
 	release: ['oci', 'archive', 'registry', 'index'],
 	plan: ['oci', 'archive', 'registry', 'index', 'release'],
 	link: ['oci', 'registry', 'index', 'release'],
 	report: ['oci', 'registry', 'index', 'release', 'plan'],
-	api: ['oci', 'registry'],
+	api: ['oci', 'registry', 'login'],
 };
 
 const sharedRules = Object.entries(sharedLayers).map(([layer, allowed]) => {

@@ -1,6 +1,5 @@
 /** The routes, and what stands in front of each. */
 import { Hono } from 'hono';
-import type { RegistryReader, RegistryWriter } from '../shared/registry/registries.ts';
 import { problemOf } from '../shared/registry/problem.ts';
 import { EntryCodes } from './guard/entry-codes.ts';
 import { forbidStoring, setSecurityHeaders } from './guard/headers.ts';
@@ -15,6 +14,7 @@ import {
 import { requireToken } from './guard/token.ts';
 import { blobRoutes } from './routes/blob.ts';
 import { blobUploadRoutes } from './routes/blob-upload.ts';
+import { callerBy, type CallerWith } from './routes/caller.ts';
 import { copyRoutes } from './routes/copies.ts';
 import { existsRoutes } from './routes/exists.ts';
 import { failure, refusal } from './routes/failure.ts';
@@ -22,7 +22,7 @@ import { listingRoutes } from './routes/listings.ts';
 import { manifestPushRoutes } from './routes/manifest-push.ts';
 import { manifestRoutes } from './routes/manifests.ts';
 import { pageRoutes, type Pages } from './routes/pages.ts';
-import { registryRoutes, type DescribeRegistry } from './routes/registries.ts';
+import { registryRoutes } from './routes/registries.ts';
 import { entryRoutes, sessionRoutes } from './routes/session.ts';
 import { tagMoveRoutes } from './routes/tag-moves.ts';
 import type { NodeEnv } from './server/node-request.ts';
@@ -36,9 +36,7 @@ export interface AppOptions {
 	readonly demo?: string | undefined;
 	/** what commands need to reach the same store and registries */
 	readonly commandFlags?: string | undefined;
-	readonly reader: RegistryReader;
-	readonly writer: RegistryWriter;
-	readonly describeRegistry: DescribeRegistry;
+	readonly callerWith: CallerWith;
 	readonly pages: Pages;
 	/** the embedded registry, served on /v2/; its paths start there */
 	readonly store?: Hono | undefined;
@@ -49,7 +47,8 @@ export interface AppOptions {
 }
 
 function createApi(options: AppOptions) {
-	const { port, token, reader, writer, version, demo, commandFlags } = options;
+	const { port, token, version, demo, commandFlags } = options;
+	const callerOf = callerBy(options.callerWith);
 	const codes = new EntryCodes();
 	return new Hono<NodeEnv>()
 		.use(forbidStoring, guardApi(loopbackOrigins(port, options.moreOrigins)))
@@ -62,15 +61,15 @@ function createApi(options: AppOptions) {
 				codes,
 			),
 		)
-		.route('/', registryRoutes(options.describeRegistry))
-		.route('/', manifestRoutes(reader))
-		.route('/', existsRoutes(reader))
-		.route('/', blobRoutes(reader))
-		.route('/', listingRoutes(reader))
-		.route('/', copyRoutes(writer))
-		.route('/', blobUploadRoutes(writer))
-		.route('/', manifestPushRoutes(writer))
-		.route('/', tagMoveRoutes(writer))
+		.route('/', registryRoutes(callerOf))
+		.route('/', manifestRoutes(callerOf))
+		.route('/', existsRoutes(callerOf))
+		.route('/', blobRoutes(callerOf))
+		.route('/', listingRoutes(callerOf))
+		.route('/', copyRoutes(callerOf))
+		.route('/', blobUploadRoutes(callerOf))
+		.route('/', manifestPushRoutes(callerOf))
+		.route('/', tagMoveRoutes(callerOf))
 		.all('*', (c) => refusal(c, 404, 'The API has no such path.'));
 }
 

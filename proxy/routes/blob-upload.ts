@@ -5,6 +5,7 @@ import type { Uploaded } from '../../shared/api/write-schema.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import type { BlobUpload, RegistryWriter } from '../../shared/registry/registries.ts';
 import type { NodeEnv } from '../server/node-request.ts';
+import type { CallerOf } from './caller.ts';
 import { failure, refusal } from './failure.ts';
 import { clientLifetime } from './line-stream.ts';
 import { readDigestReference, readSize } from './wire-reference.ts';
@@ -98,8 +99,9 @@ async function receive(
 	}
 }
 
-export function blobUploadRoutes(writer: RegistryWriter) {
+export function blobUploadRoutes(callerOf: CallerOf) {
 	return new Hono<NodeEnv>().put('/blob', async (c) => {
+		const { writer } = callerOf(c);
 		const reference = readDigestReference(c);
 		if (!reference.ok) return failure(c, reference.problem);
 		const size = readSize(c);

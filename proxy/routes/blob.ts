@@ -3,6 +3,7 @@ import { Hono, type Context } from 'hono';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import type { BlobRequest, BlobStream, RegistryReader } from '../../shared/registry/registries.ts';
 import type { NodeEnv } from '../server/node-request.ts';
+import type { CallerOf } from './caller.ts';
 import { failure } from './failure.ts';
 import { breakOff, clientLifetime } from './line-stream.ts';
 import { readDigestReference, readNamedBy, readSize } from './wire-reference.ts';
@@ -101,8 +102,9 @@ async function sendBlob(
 	}
 }
 
-export function blobRoutes(reader: RegistryReader) {
+export function blobRoutes(callerOf: CallerOf) {
 	return new Hono<NodeEnv>().get('/blob', async (c) => {
+		const { reader } = callerOf(c);
 		const reference = readDigestReference(c);
 		if (!reference.ok) return failure(c, reference.problem);
 		const namedBy = readNamedBy(c);

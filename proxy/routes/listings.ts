@@ -1,8 +1,8 @@
 /** `GET /api/tags`, `/api/referrers` and `/api/repositories`: all pages, an item a line; a problem ends it. */
 import { Hono } from 'hono';
 import { problemOf } from '../../shared/registry/problem.ts';
-import type { RegistryReader } from '../../shared/registry/registries.ts';
 import type { NodeEnv } from '../server/node-request.ts';
+import type { CallerOf } from './caller.ts';
 import { failure } from './failure.ts';
 import { streamLines } from './line-stream.ts';
 import { readDigestReference, readRegistry, readRepository } from './wire-reference.ts';
@@ -15,9 +15,10 @@ async function* listingLines(items: AsyncIterable<unknown>, signal: AbortSignal)
 	}
 }
 
-export function listingRoutes(reader: RegistryReader) {
+export function listingRoutes(callerOf: CallerOf) {
 	return new Hono<NodeEnv>()
 		.get('/tags', (c) => {
+			const { reader } = callerOf(c);
 			const repository = readRepository(c);
 			if (!repository.ok) return failure(c, repository.problem);
 			return streamLines(c, (signal) =>
@@ -25,6 +26,7 @@ export function listingRoutes(reader: RegistryReader) {
 			);
 		})
 		.get('/referrers', (c) => {
+			const { reader } = callerOf(c);
 			const subject = readDigestReference(c);
 			if (!subject.ok) return failure(c, subject.problem);
 			return streamLines(c, (signal) =>
@@ -32,6 +34,7 @@ export function listingRoutes(reader: RegistryReader) {
 			);
 		})
 		.get('/repositories', (c) => {
+			const { reader } = callerOf(c);
 			const registry = readRegistry(c);
 			if (!registry.ok) return failure(c, registry.problem);
 			return streamLines(c, (signal) =>

@@ -6,13 +6,10 @@ import {
 	type PushesBody,
 	type PushLine,
 } from '../../shared/api/write-schema.ts';
-import type {
-	ManifestPush,
-	ManifestPushResult,
-	RegistryWriter,
-} from '../../shared/registry/registries.ts';
+import type { ManifestPush, ManifestPushResult } from '../../shared/registry/registries.ts';
 import { readStrictJson } from '../guard/strict-json.ts';
 import type { NodeEnv } from '../server/node-request.ts';
+import type { CallerOf } from './caller.ts';
 import { refusal } from './failure.ts';
 import { streamLines } from './line-stream.ts';
 import { toDigestReference } from './wire-reference.ts';
@@ -34,8 +31,9 @@ function toLine(index: number, { push: _, ...result }: ManifestPushResult): Push
 	return { index, ...result };
 }
 
-export function manifestPushRoutes(writer: RegistryWriter) {
+export function manifestPushRoutes(callerOf: CallerOf) {
 	return new Hono<NodeEnv>().post('/manifests/push', async (c) => {
+		const { writer } = callerOf(c);
 		const body = await readStrictJson(c, pushesBodySchema, writeLimits.bodyBytes);
 		if (!body.ok) return body.response;
 		const pushes = body.value.pushes.map(toPush);

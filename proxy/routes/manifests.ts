@@ -11,11 +11,11 @@ import type {
 	CallOptions,
 	DocumentRequest,
 	DocumentResult,
-	RegistryReader,
 } from '../../shared/registry/registries.ts';
 import { readStrictJson } from '../guard/strict-json.ts';
 import type { NodeEnv } from '../server/node-request.ts';
 import { answerEach } from './answers.ts';
+import type { CallerOf } from './caller.ts';
 import { streamLines } from './line-stream.ts';
 import { toDigestReference, toReference } from './wire-reference.ts';
 
@@ -47,9 +47,10 @@ function documentLines<R extends Reference>(
 		});
 }
 
-export function manifestRoutes(reader: RegistryReader) {
+export function manifestRoutes(callerOf: CallerOf) {
 	return new Hono<NodeEnv>()
 		.post('/manifests', async (c) => {
+			const { reader } = callerOf(c);
 			const body = await readStrictJson(c, manifestsBodySchema);
 			if (!body.ok) return body.response;
 			const requests = body.value.requests.map(({ reference, ...rest }) => ({
@@ -61,6 +62,7 @@ export function manifestRoutes(reader: RegistryReader) {
 			return streamLines(c, documentLines(requests, read));
 		})
 		.post('/configs', async (c) => {
+			const { reader } = callerOf(c);
 			const body = await readStrictJson(c, configsBodySchema);
 			if (!body.ok) return body.response;
 			const requests = body.value.requests.map(({ reference, ...rest }) => ({

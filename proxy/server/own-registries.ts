@@ -12,10 +12,12 @@ import type { Store } from '../store/store.ts';
 import { StoreReader } from '../store/store-reader.ts';
 import { StoreTarget } from '../store/store-target.ts';
 import type { Target } from '../transfer/target.ts';
+import type { Traffic } from '../transfer/traffic.ts';
 import { Transfer } from '../transfer/transfer.ts';
 import type { CredentialSource } from '../upstream/credentials/credential.ts';
 import { HostCredentials } from '../upstream/credentials/host-credentials.ts';
 import { DirectReader } from '../upstream/direct-reader.ts';
+import { openNetwork, type Network } from '../upstream/network.ts';
 import { readByRegistry } from './reader-by-registry.ts';
 
 export interface RegistryOptions {
@@ -33,10 +35,6 @@ export interface Halves {
 	readonly target: Target;
 }
 
-export interface RemoteHalves extends Halves {
-	close(): Promise<void>;
-}
-
 /** The Docker and Podman logins of this user. */
 export function ownCredentials(): HostCredentials {
 	const { env, platform } = process;
@@ -45,12 +43,9 @@ export function ownCredentials(): HostCredentials {
 	});
 }
 
-export function remoteHalves(
-	settings: RegistrySettings,
-	credentials: CredentialSource,
-): RemoteHalves {
-	const reader = new DirectReader({ ...settings, credentials });
-	return { reader, target: reader.target, close: () => reader.close() };
+export function remoteHalves(network: Network, credentials: CredentialSource): Halves {
+	const reader = new DirectReader(network, credentials);
+	return { reader, target: reader.target };
 }
 
 export function storeHalves(store: Store): Halves {
@@ -83,11 +78,15 @@ function storeIsClosed(): never {
 }
 
 /** One port: the embedded registry by its reserved name, all others over the network. */
-export function joinRegistries(network: Halves, store: Halves | undefined): Registries {
+export function joinRegistries(
+	network: Halves,
+	store: Halves | undefined,
+	traffic?: Traffic,
+): Registries {
 	const reader = store ? readByRegistry(store.reader, network.reader) : network.reader;
 	const targetOf = (registry: string): Target =>
 		registry === storeRegistry ? (store?.target ?? storeIsClosed()) : network.target;
-	return bothHalves(reader, new Transfer({ reader, targetOf }));
+	return bothHalves(reader, new Transfer({ reader, targetOf, ...(traffic && { traffic }) }));
 }
 
 /**
@@ -98,11 +97,12 @@ export async function openOwnRegistries(
 	options: RegistryOptions,
 	named: readonly string[],
 ): Promise<OpenRegistries> {
-	const network = remoteHalves(options.registries, ownCredentials());
+	const network = openNetwork(options.registries);
+	const remote = remoteHalves(network, ownCredentials());
 	let store: Halves | undefined;
 	if (named.includes(storeRegistry)) {
 		const { openStore } = await import('./embedded-store.ts');
 		store = storeHalves(await openStore(options.store));
 	}
-	return { ...joinRegistries(network, store), close: () => network.close() };
+	return { ...joinRegistries(remote, store), close: () => network.close() };
 }

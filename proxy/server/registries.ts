@@ -1,13 +1,15 @@
 /** What a server reads from and writes to: the registries of the world, and the embedded one. */
 import type { Hono } from 'hono';
 import { storeRegistry } from '../../shared/oci/reference.ts';
-import type { RegistryReader, RegistryWriter } from '../../shared/registry/registries.ts';
 import type { RegistrySettings } from '../cli/registry-arguments.ts';
-import type { DescribeRegistry } from '../routes/registries.ts';
+import type { Caller, CallerWith, DescribeRegistry } from '../routes/caller.ts';
 import { demoReference } from '../demo/demo-release.ts';
 import { createStoreRoutes } from '../store/routes.ts';
+import { Traffic } from '../transfer/traffic.ts';
 import type { CredentialSource } from '../upstream/credentials/credential.ts';
+import { TypedCredentials } from '../upstream/credentials/typed-credentials.ts';
 import { endpointOf } from '../upstream/endpoint.ts';
+import { openNetwork } from '../upstream/network.ts';
 import { openStore } from './embedded-store.ts';
 import {
 	joinRegistries,
@@ -18,9 +20,7 @@ import {
 } from './own-registries.ts';
 
 export interface OpenedRegistries {
-	readonly reader: RegistryReader;
-	readonly writer: RegistryWriter;
-	readonly describeRegistry: DescribeRegistry;
+	readonly callerWith: CallerWith;
 	/** the embedded registry's own protocol, to be mounted on `/v2` */
 	readonly store: Hono;
 	/** the reference of a release that is there to look at */
@@ -52,13 +52,22 @@ export async function openRegistries(
 ): Promise<OpenedRegistries> {
 	const { registries } = options;
 	const store = await openStore(options.store);
-	const credentials = ownCredentials();
-	const network = remoteHalves(registries, credentials);
-	const joined = joinRegistries(network, storeHalves(store));
+	const network = openNetwork(registries);
+	const embedded = storeHalves(store);
+	const traffic = new Traffic(network.pace.clock);
+	const callerBy = (credentials: CredentialSource): Caller => {
+		const joined = joinRegistries(remoteHalves(network, credentials), embedded, traffic);
+		return {
+			reader: joined,
+			writer: joined,
+			describeRegistry: describeBy(registries, credentials),
+		};
+	};
+	const own = ownCredentials();
+	const ownCaller = callerBy(own);
 	return {
-		reader: joined,
-		writer: joined,
-		describeRegistry: describeBy(registries, credentials),
+		callerWith: (logins) =>
+			logins.length === 0 ? ownCaller : callerBy(new TypedCredentials(logins, own)),
 		store: createStoreRoutes(store, { token }),
 		demo: demoReference,
 		close: () => network.close(),

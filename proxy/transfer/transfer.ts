@@ -1,4 +1,4 @@
-/** The writing half of the port: what is written when, how many at once, and from where it comes. One a process. */
+/** The writing half of the port: what is written when, and from where it comes. One for each set of logins. */
 import { setMaxListeners } from 'node:events';
 import {
 	byDigest,
@@ -22,10 +22,8 @@ import type {
 	TagMoveResult,
 } from '../../shared/registry/registries.ts';
 import { abortReason } from '../upstream/exchange.ts';
-import { Places } from '../upstream/places.ts';
 import { realPace, type Pace } from '../upstream/retry.ts';
 import { BlobTransfer, type BlobOutcome, type BlobSource } from './blob-transfer.ts';
-import { BodyPlaces } from './body-places.ts';
 import { heldBack } from './held-back.ts';
 import { InFlight, type WorkOptions } from './in-flight.ts';
 import { pushManifest } from './manifest-push.ts';
@@ -40,22 +38,14 @@ import {
 	type TagOutcome,
 } from './tag-moves.ts';
 import type { Target } from './target.ts';
-
-/** Registries that take requests no faster answer each of them later. */
-const beginningsAtOnce = 64;
-/** Each may hold a whole manifest in memory. */
-const manifestsAtOnce = 64;
+import { Traffic } from './traffic.ts';
 
 export interface TransferOptions {
 	readonly reader: RegistryReader;
 	readonly targetOf: (registry: string) => Target;
 	readonly pace?: Pace;
-}
-
-interface Traffic {
-	readonly bodies: BodyPlaces;
-	readonly beginnings: Places;
-	readonly manifests: Places;
+	/** the places of all transfers of this process */
+	readonly traffic?: Traffic;
 }
 
 interface ReadyTag {
@@ -104,13 +94,19 @@ export class Transfer implements RegistryWriter {
 	readonly #reader: RegistryReader;
 	readonly #targetOf: (registry: string) => Target;
 	readonly #pace: Pace;
-	readonly #traffic = new Map<string, Traffic>();
+	readonly #traffic: Traffic;
 	readonly #copies: InFlight<BlobCopy, BlobOutcome>;
 	readonly #uploads: InFlight<BlobUpload, BlobOutcome>;
 	readonly #pushes: InFlight<ManifestPush, PushOutcome>;
 	readonly #moves: InFlight<ReadyTag, TagOutcome>;
 
-	constructor({ reader, targetOf, pace = realPace }: TransferOptions) {
+	constructor({
+		reader,
+		targetOf,
+		pace = realPace,
+		traffic = new Traffic(pace.clock),
+	}: TransferOptions) {
+		this.#traffic = traffic;
 		this.#reader = reader;
 		this.#targetOf = targetOf;
 		this.#pace = pace;
@@ -203,18 +199,6 @@ export class Transfer implements RegistryWriter {
 		});
 	}
 
-	#trafficOf({ registry }: Repository): Traffic {
-		const known = this.#traffic.get(registry);
-		if (known) return known;
-		const traffic = {
-			bodies: new BodyPlaces(this.#pace.clock),
-			beginnings: new Places(beginningsAtOnce),
-			manifests: new Places(manifestsAtOnce),
-		};
-		this.#traffic.set(registry, traffic);
-		return traffic;
-	}
-
 	/** Where the blob is in its own repository already, or nowhere else, it is only looked for. */
 	#copy({ to, sizeBytes, from }: BlobCopy, options: WorkOptions): Promise<BlobOutcome> {
 		const others = from.filter((repository) => !isSame(repository, to));
@@ -239,7 +223,7 @@ export class Transfer implements RegistryWriter {
 		work: ConstructorParameters<typeof BlobTransfer>[0],
 		options: WorkOptions,
 	): Promise<BlobOutcome> {
-		const { bodies, beginnings } = this.#trafficOf(work.to);
+		const { bodies, beginnings } = this.#traffic.to(work.to);
 		try {
 			const target = this.#targetOf(work.to.registry);
 			const surroundings = { target, bodies, beginnings, pace: this.#pace, ...options };
@@ -251,7 +235,7 @@ export class Transfer implements RegistryWriter {
 	}
 
 	async #push(push: ManifestPush, signal: AbortSignal): Promise<PushOutcome> {
-		const { manifests } = this.#trafficOf(push.to);
+		const { manifests } = this.#traffic.to(push.to);
 		await manifests.enter();
 		try {
 			signal.throwIfAborted();
@@ -266,7 +250,7 @@ export class Transfer implements RegistryWriter {
 	}
 
 	async #prepare(move: TagMove, signal: AbortSignal) {
-		const { manifests } = this.#trafficOf(move);
+		const { manifests } = this.#traffic.to(move);
 		await manifests.enter();
 		try {
 			signal.throwIfAborted();

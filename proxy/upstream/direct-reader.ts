@@ -37,6 +37,7 @@ import { verifyDocument } from '../../shared/registry/verify.ts';
 import { refusedToWriter, refusesLogin } from '../../shared/registry/write-refusal.ts';
 import { arrivals } from './arrivals.ts';
 import { promisedSize, verifiedChunks } from './blob-stream.ts';
+import type { CredentialSource } from './credentials/credential.ts';
 import { refuseStore } from './endpoint.ts';
 import { abortReason } from './exchange.ts';
 import { hashBytes } from '../hashing.ts';
@@ -49,6 +50,7 @@ import type { Pace } from './retry.ts';
 import { answersGetOnly, statusOfGet } from './presence.ts';
 
 export interface DirectReaderOptions extends NetworkOptions {
+	readonly credentials: CredentialSource;
 	/** Ends everything, as `close` does. */
 	readonly signal?: AbortSignal;
 }
@@ -112,15 +114,21 @@ export class DirectReader implements RegistryReader {
 	/** Documents on their way, by what was asked for. */
 	readonly #flights = new Map<string, Promise<Document>>();
 
-	constructor(options: DirectReaderOptions, network: Network = openNetwork(options)) {
+	constructor(network: Network, credentials: CredentialSource) {
 		this.#network = network;
-		this.#client = network.client;
+		this.#client = network.clientFor(credentials);
 		this.#pace = network.pace;
-		this.target = new RegistryTarget(network.client);
-		options.signal?.addEventListener('abort', () => void this.close(), { once: true });
+		this.target = new RegistryTarget(this.#client);
 	}
 
-	/** Ends all connections. */
+	/** A reader with connections of its own. */
+	static open({ credentials, signal, ...options }: DirectReaderOptions): DirectReader {
+		const reader = new DirectReader(openNetwork(options), credentials);
+		signal?.addEventListener('abort', () => void reader.close(), { once: true });
+		return reader;
+	}
+
+	/** Ends all connections of its network. */
 	close(): Promise<void> {
 		return this.#network.close();
 	}

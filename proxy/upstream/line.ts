@@ -4,8 +4,7 @@ import type { Problem } from '../../shared/registry/problem.ts';
 import type { RegistryAuth } from './auth.ts';
 import type { Reach } from './egress.ts';
 import type { RegistryEndpoint } from './endpoint.ts';
-import type { Gate } from './retry.ts';
-import type { Width } from './width.ts';
+import type { Road } from './roads.ts';
 
 /**
  * The first request of a kind: the others wait for it, as it finds out how to log in. Writes wait until one was
@@ -16,12 +15,10 @@ interface Scouting {
 	done: boolean;
 }
 
-/** What is shared by all requests to one registry with one reach. */
-export interface Line {
+/** What is shared by all requests of one client to one registry with one reach. */
+export interface Line extends Road {
 	readonly endpoint: RegistryEndpoint;
 	readonly reach: Reach;
-	readonly width: Width;
-	readonly gate: Gate;
 	readonly auth: RegistryAuth;
 	readonly reading: Scouting;
 	readonly writing: Scouting;

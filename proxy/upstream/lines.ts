@@ -7,9 +7,9 @@ import type { EgressPolicy, Reach } from './egress.ts';
 import { endpointOf, type RegistryEndpoint } from './endpoint.ts';
 import { collect, type Outgoing } from './exchange.ts';
 import type { Line } from './line.ts';
-import { Gate, type Pace } from './retry.ts';
+import type { Pace } from './retry.ts';
+import type { Roads } from './roads.ts';
 import type { Tokens } from './tokens.ts';
-import { Width, type WidthOptions } from './width.ts';
 
 export interface LinesOptions {
 	readonly plainHttp: readonly string[];
@@ -18,7 +18,7 @@ export interface LinesOptions {
 	readonly egress: EgressPolicy;
 	readonly tokens: Tokens;
 	readonly pace: Pace;
-	readonly width?: WidthOptions | undefined;
+	readonly roads: Roads;
 }
 
 /** Whom a request is for. */
@@ -69,7 +69,7 @@ export class Lines {
 	}
 
 	#open(registry: string, reach: Reach): Line {
-		const { credentials, tokens, pace, width } = this.#options;
+		const { credentials, tokens, pace, roads } = this.#options;
 		const endpoint = this.endpoint(registry);
 		const auth = new RegistryAuth({
 			endpoint,
@@ -80,11 +80,10 @@ export class Lines {
 			ping: () => this.#ping(endpoint, reach),
 		});
 		return {
+			...roads.to(registry, reach),
 			endpoint,
 			reach,
 			auth,
-			width: new Width(width),
-			gate: new Gate(),
 			reading: { scout: undefined, done: false },
 			writing: { scout: undefined, done: false },
 			unreachable: undefined,

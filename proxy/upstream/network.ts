@@ -1,10 +1,11 @@
-/** The way to all registries: one set of connections, logins and widths for whoever reads and writes. */
+/** The way to all registries: one set of connections, tokens and widths for whoever reads and writes. */
 import { Agents, type Resolve, type Timeouts } from './agents.ts';
-import { isUsable, type CredentialSource } from './credentials/credential.ts';
+import { isUsable, noCredentials, type CredentialSource } from './credentials/credential.ts';
 import { EgressPolicy } from './egress.ts';
 import type { TrustedRealm } from './realm.ts';
 import { RegistryClient } from './registry-client.ts';
 import { realPace, type Pace } from './retry.ts';
+import { Roads } from './roads.ts';
 import { Tokens } from './tokens.ts';
 import type { WidthOptions } from './width.ts';
 
@@ -14,7 +15,6 @@ export interface NetworkOptions {
 	/** authorities beside the system's, PEM text by `HOST` or `HOST:PORT` */
 	readonly authorities: ReadonlyMap<string, string>;
 	readonly trustedRealms: readonly TrustedRealm[];
-	readonly credentials: CredentialSource;
 	readonly pace?: Pace;
 	readonly resolve?: Resolve;
 	readonly timeouts?: Timeouts;
@@ -22,36 +22,48 @@ export interface NetworkOptions {
 }
 
 export interface Network {
-	readonly client: RegistryClient;
+	/** A client that logs in with these. Connections, widths and gates are those of all clients. */
+	clientFor(credentials: CredentialSource): RegistryClient;
 	readonly pace: Pace;
 	/** Ends all connections. */
 	close(): Promise<void>;
 }
 
 export function openNetwork(options: NetworkOptions): Network {
-	const { plainHttp, authorities, trustedRealms, credentials, width } = options;
+	const { plainHttp, authorities, trustedRealms, width } = options;
 	const { resolve, timeouts, pace = realPace } = options;
 	const agents = new Agents({
 		authorities,
 		...(resolve && { resolve }),
 		...(timeouts && { timeouts }),
 	});
-	const egress = new EgressPolicy({
-		plainHttp,
-		authorities: authorities.keys(),
-		trustedRealms,
-		hasCredential: async (registry, repository) =>
-			isUsable(await credentials.find({ registry, repository })),
-	});
-	const tokens = new Tokens({ agents, egress, trustedRealms, clock: pace.clock });
-	const client = new RegistryClient({
+	const roads = new Roads(width);
+	const egressFor = (credentials: CredentialSource): EgressPolicy =>
+		new EgressPolicy({
+			plainHttp,
+			authorities: authorities.keys(),
+			trustedRealms,
+			hasCredential: async (registry, repository) =>
+				isUsable(await credentials.find({ registry, repository })),
+		});
+	const tokens = new Tokens({
 		agents,
-		egress,
-		plainHttp,
-		credentials,
-		tokens,
-		pace,
-		width,
+		egress: egressFor(noCredentials),
+		trustedRealms,
+		clock: pace.clock,
 	});
-	return { client, pace, close: () => agents.close() };
+	return {
+		clientFor: (credentials) =>
+			new RegistryClient({
+				agents,
+				egress: egressFor(credentials),
+				plainHttp,
+				credentials,
+				tokens,
+				pace,
+				roads,
+			}),
+		pace,
+		close: () => agents.close(),
+	};
 }

@@ -25,7 +25,6 @@ import {
 import { transportProblem } from './failures.ts';
 import { scoutingOf, type Line } from './line.ts';
 import { Lines, type LinesOptions } from './lines.ts';
-import { Places } from './places.ts';
 import { followRedirects, isRedirect, type Hop } from './redirects.ts';
 import {
 	asksForLess,
@@ -83,8 +82,6 @@ const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
 	'timeout',
 ]);
 const gateSpreadMs = 250;
-/** Content can name any number of registries; four of the widest fit. */
-const requestsInFlight = 256;
 const safePath = /^\/v2\/[\w.:/?=&%+~,;@!$'()*-]*$/;
 
 /** True where the registry took what it was sent, and did not merely fail before it looked. */
@@ -128,8 +125,6 @@ export function requestOf({ body: _, url, ...rest }: Delivery): RegistryRequest 
 export class RegistryClient {
 	readonly #options: LinesOptions;
 	readonly #lines: Lines;
-	/** Of all registries together. */
-	readonly #places = new Places(requestsInFlight);
 
 	constructor(options: LinesOptions) {
 		this.#options = options;
@@ -333,7 +328,7 @@ export class RegistryClient {
 			await this.#opened(line, call);
 			const turn = width.enter();
 			if (turn) await turn;
-			const place = this.#places.enter();
+			const place = this.#options.roads.places.enter();
 			if (place) await place;
 			if (!signal?.aborted && gate.remainingMs(clock()) === 0) return;
 			this.#leave(line);
@@ -342,7 +337,7 @@ export class RegistryClient {
 	}
 
 	#leave({ width }: Line): void {
-		this.#places.leave();
+		this.#options.roads.places.leave();
 		width.leave();
 	}
 

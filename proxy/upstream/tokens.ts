@@ -207,13 +207,19 @@ export class Tokens {
 			});
 		}
 		const { expires_in: expiresIn, refresh_token: refreshed } = parsed.data;
-		if (refreshed) this.#refreshTokens.set(key, new Secret(refreshed));
+		if (refreshed && !isPassing(request.credential)) {
+			this.#refreshTokens.set(key, new Secret(refreshed));
+		}
 		const lifeMs = Math.max((expiresIn ?? 0) * 1000, shortestLifeMs);
 		return {
 			secret: new Secret(text),
 			expiresAt: this.#options.clock() + lifeMs - refreshEarlyMs,
 		};
 	}
+}
+
+function isPassing(credential: Credential): boolean {
+	return isUsable(credential) && credential.isPassing === true;
 }
 
 const accept = { accept: 'application/json' };

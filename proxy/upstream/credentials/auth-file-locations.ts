@@ -1,6 +1,6 @@
 /** Where Docker and Podman keep their auth files, first match first (containers-auth.json(5), docker-login(1)). */
 import path from 'node:path';
-import type { AuthFileForm } from './auth-file.ts';
+import type { AuthFileForm } from '../../../shared/login/auth-file.ts';
 
 /** What the search depends on. */
 export interface HostEnvironment {

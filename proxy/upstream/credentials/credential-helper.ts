@@ -1,10 +1,10 @@
 /** Credential helpers: other people's programs, run without a shell and kept short (D17, docker-credential-helpers). */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import * as z from 'zod';
+import { loginOf } from '../../../shared/login/login.ts';
 import type { HostEnvironment } from './auth-file-locations.ts';
-import { passwordCredential } from './auth-file.ts';
-import type { Credential } from './credential.ts';
-import { helperServer } from './entry-key.ts';
+import { credentialOf, type Credential } from './credential.ts';
+import { helperServer } from './helper-server.ts';
 
 const helperName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const mostOutputBytes = 64 * 1024;
@@ -81,10 +81,11 @@ function runHelper(
 	});
 }
 
-function credentialOf(output: string, source: string, entry: string): Credential | 'not-an-answer' {
+function credentialIn(output: string, source: string, entry: string): Credential | 'not-an-answer' {
 	try {
 		const { Username, Secret } = answerSchema.parse(JSON.parse(output));
-		return passwordCredential(Username, Secret, { source, entry });
+		const login = loginOf(Username, Secret);
+		return login === 'none' ? { kind: 'none' } : credentialOf(login, { source, entry });
 	} catch {
 		return 'not-an-answer';
 	}
@@ -122,7 +123,7 @@ export async function askHelper(call: HelperCall, host: HostEnvironment): Promis
 	if (outcome.exitCode !== 0) {
 		return outcome.output.includes(notFound) ? { kind: 'none' } : told('failed');
 	}
-	const credential = credentialOf(outcome.output, program, server);
+	const credential = credentialIn(outcome.output, program, server);
 	return credential === 'not-an-answer'
 		? told('answered with something that is no credential')
 		: credential;

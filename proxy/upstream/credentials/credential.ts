@@ -1,13 +1,16 @@
 /** What a registry may be given to let us in, and the port by which it is found. */
 import type { CredentialUse } from '../../../shared/api/schema.ts';
+import type { Login } from '../../../shared/login/login.ts';
 import type { Repository } from '../../../shared/oci/reference.ts';
-import type { Secret } from './secret.ts';
+import { Secret } from './secret.ts';
 
 interface Found {
 	/** the file, variable or helper it comes from */
 	readonly source: string;
 	/** the entry that matched, as written there */
 	readonly entry: string;
+	/** It came with one request: nothing of it may be kept beyond that. */
+	readonly isPassing?: true;
 }
 
 export type Credential =
@@ -16,7 +19,7 @@ export type Credential =
 	/** an OAuth2 refresh token */
 	| (Found & {
 			readonly kind: 'identity-token';
-			readonly username?: string;
+			readonly username?: string | undefined;
 			readonly token: Secret;
 	  })
 	/** a bearer token, sent as it is */
@@ -29,6 +32,14 @@ export function isUsable(
 	credential: Credential,
 ): credential is Exclude<Credential, { kind: 'none' | 'unusable' }> {
 	return credential.kind !== 'none' && credential.kind !== 'unusable';
+}
+
+/** A login as a credential: from here on, its secret is one. */
+export function credentialOf(login: Login, found: Found): Credential {
+	if (login.kind === 'password') {
+		return { ...found, ...login, password: new Secret(login.password) };
+	}
+	return { ...found, ...login, token: new Secret(login.token) };
 }
 
 export interface CredentialSource {

@@ -1,6 +1,13 @@
 /** The credentials of the person at this computer: environment, auth files and helpers, in their order. */
 import { readFile, stat } from 'node:fs/promises';
 import type { CredentialUse } from '../../../shared/api/schema.ts';
+import {
+	loginOfEntry,
+	parseAuthFile,
+	type AuthFile,
+	type ParsedAuthFile,
+} from '../../../shared/login/auth-file.ts';
+import { bestKey } from '../../../shared/login/entry-key.ts';
 import type { Repository } from '../../../shared/oci/reference.ts';
 import { Places } from '../places.ts';
 import {
@@ -8,10 +15,15 @@ import {
 	type AuthFileLocation,
 	type HostEnvironment,
 } from './auth-file-locations.ts';
-import { entryCredential, parseAuthFile, type AuthFile, type ParsedAuthFile } from './auth-file.ts';
 import { askHelper, type HelperCall } from './credential-helper.ts';
-import { credentialUse, isUsable, type Credential, type CredentialSource } from './credential.ts';
-import { bestKey, helperServer } from './entry-key.ts';
+import {
+	credentialOf,
+	credentialUse,
+	isUsable,
+	type Credential,
+	type CredentialSource,
+} from './credential.ts';
+import { helperServer } from './helper-server.ts';
 
 const environmentVariable = 'DOCKER_AUTH_CONFIG';
 const mostFileBytes = 4 * 1024 * 1024;
@@ -166,5 +178,9 @@ function fromEntries(
 	const entry = bestKey([...file.auths.keys()], repository, namespaces);
 	const found = entry === undefined ? undefined : file.auths.get(entry);
 	if (entry === undefined || !found) return { kind: 'none' };
-	return entryCredential(found, { source, entry });
+	const login = loginOfEntry(found);
+	if (login === 'none') return { kind: 'none' };
+	if (login !== 'damaged') return credentialOf(login, { source, entry });
+	const reason = `The entry ${entry} in ${source} is damaged: its “auth” is not base64 of a user name and a password.`;
+	return { kind: 'unusable', source, reason };
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
 import { createApp, type AppOptions } from '../../../proxy/app.ts';
+import type { Caller } from '../../../proxy/routes/caller.ts';
 import { tokenHeader } from '../../../shared/api/schema.ts';
 import { digestOf, type Digest } from '../../../shared/oci/digest.ts';
 import { ProblemError } from '../../../shared/registry/problem.ts';
@@ -48,15 +49,19 @@ export function fakeWriter(methods: Partial<RegistryWriter> = {}): RegistryWrite
 const fakeStore = new Hono();
 fakeStore.get('*', (c) => (c.req.path === '/v2/' ? c.json({}) : c.notFound()));
 
-export function appOptions(options: Partial<AppOptions> = {}): AppOptions {
+/** The options of an app whose callers are all the same one. */
+export function appOptions({
+	reader = fakeReader(),
+	writer = fakeWriter(),
+	describeRegistry = ({ registry }) =>
+		Promise.resolve({ registry, transport: 'https', credential: { registry, kind: 'none' } }),
+	...options
+}: Partial<AppOptions & Caller> = {}): AppOptions {
 	return {
 		port,
 		token,
 		version: '1.2.3',
-		reader: fakeReader(),
-		writer: fakeWriter(),
-		describeRegistry: ({ registry }) =>
-			Promise.resolve({ registry, transport: 'https', credential: { registry, kind: 'none' } }),
+		callerWith: () => ({ reader, writer, describeRegistry }),
 		pages: new Map(),
 		store: fakeStore,
 		...options,
@@ -64,7 +69,7 @@ export function appOptions(options: Partial<AppOptions> = {}): AppOptions {
 }
 
 /** An app, and requests to it as the page would send them; headers of `undefined` are left out. */
-export function fakeApp(options: Partial<AppOptions> = {}) {
+export function fakeApp(options: Partial<AppOptions & Caller> = {}) {
 	const app = createApp(appOptions(options));
 	const send = (
 		path: string,

@@ -37,7 +37,7 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 export function directReader(): DirectReader {
-	return new DirectReader({
+	return DirectReader.open({
 		plainHttp: [],
 		authorities: new Map(),
 		trustedRealms: [],

@@ -8,7 +8,8 @@ import { hashBytes } from '../../../web/api/hashing.ts';
 import { ProxyClient } from '../../../web/api/proxy-client.ts';
 import { ProxyReader } from '../../../web/api/proxy-reader.ts';
 import { sha256 } from '../../support/push.ts';
-import { fakeReader } from '../proxy/fake-reader.ts';
+import { callerBy } from '../../../proxy/routes/caller.ts';
+import { appOptions, fakeReader } from '../proxy/fake-reader.ts';
 import { readerWith, refer, startScripted, stopAll, type Script } from './scripted-server.ts';
 
 afterEach(async () => {
@@ -99,7 +100,8 @@ describe('the route of blobs', () => {
 			asked.push(request);
 			return Promise.resolve({ sizeBytes: content.length, chunks: chunks() });
 		};
-		const app = blobRoutes(fakeReader({ readBlob }));
+		const reader = fakeReader({ readBlob });
+		const app = blobRoutes(callerBy(appOptions({ reader }).callerWith));
 		const query = `reference=${formatReference(refer('quay.io', sha256(content)))}`;
 		const get = (more: string) => Promise.resolve(app.request(`/blob?${query}${more}`));
 		return { asked, get };

@@ -75,7 +75,7 @@ export function fakePace(now = 1_700_000_000_000): Pace & { waits: number[]; now
 }
 
 export function readerWith(options: Partial<DirectReaderOptions> = {}): DirectReader {
-	const reader = new DirectReader({
+	const reader = DirectReader.open({
 		plainHttp: [],
 		authorities: new Map(),
 		trustedRealms: [],

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { noCredentials } from '../../../proxy/upstream/credentials/credential.ts';
 import { HostCredentials } from '../../../proxy/upstream/credentials/host-credentials.ts';
-import type { AuthEntry } from '../../../proxy/upstream/credentials/auth-file.ts';
+import type { AuthEntry } from '../../../shared/login/auth-file.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

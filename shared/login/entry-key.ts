@@ -1,12 +1,11 @@
-/** The names under which auth files keep a registry's entry. */
-import type { Repository } from '../../../shared/oci/reference.ts';
+/** The names under which logins are kept, in auth files and by those who type them. */
+import type { Repository } from '../oci/reference.ts';
 
 const hubHosts: ReadonlySet<string> = new Set([
 	'docker.io',
 	'index.docker.io',
 	'registry-1.docker.io',
 ]);
-const hubServer = 'https://index.docker.io/v1/';
 
 /** The registry a key is about: without scheme and API path, Docker Hub under its one name. */
 export function registryOfKey(key: string): string {
@@ -38,9 +37,4 @@ export function bestKey(
 	if (keys.includes(registry)) return registry;
 	const own = registryOfKey(registry);
 	return keys.find((key) => isRegistryKey(key) && registryOfKey(key) === own);
-}
-
-/** The server URL by which credential helpers know a registry. */
-export function helperServer(registry: string): string {
-	return registryOfKey(registry) === 'docker.io' ? hubServer : registry;
 }

@@ -1,7 +1,7 @@
-/** Docker's and Podman's auth files as text: entries, helpers, and the forms a secret is kept in. */
+/** Docker's and Podman's auth files as text: entries, helpers, and the forms a login is kept in. */
 import * as z from 'zod';
-import type { Credential } from './credential.ts';
-import { Secret } from './secret.ts';
+import { fromJsonBytes } from '../oci/bytes-in-json.ts';
+import { loginOf, type Login } from './login.ts';
 
 const entrySchema = z.looseObject({
 	auth: z.string().optional(),
@@ -68,52 +68,27 @@ export function parseAuthFile(text: string, form: AuthFileForm): ParsedAuthFile 
 /** The two halves of `auth`: base64 of `user:password`, some with trailing NULs; a password may hold colons. */
 function decodeAuth(auth: string): readonly [string, string] | undefined {
 	if (!/^[A-Za-z0-9+/_-]+={0,2}\s*$/.test(auth)) return undefined;
-
-	const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
+	const base64 = auth.trim().replace(/=+$/, '').replaceAll('-', '+').replaceAll('_', '/');
+	const bytes = fromJsonBytes({ base64 });
+	if (!bytes) return undefined;
+	const text = new TextDecoder().decode(bytes).replace(/\0+$/, '');
 	const colon = text.indexOf(':');
 	return colon < 0 ? undefined : [text.slice(0, colon), text.slice(colon + 1)];
 }
 
-/** By this user name, helpers say that the password is an identity token. */
-const tokenUser = '<token>';
-
 /** What can stand in a header. */
 const sendable = /^[\x21-\x7e]+$/;
 
-interface Place {
-	readonly source: string;
-	readonly entry: string;
-}
-
-/** A user name and password as a credential; none where both are empty. */
-export function passwordCredential(username: string, password: string, place: Place): Credential {
-	if (username === '' && password === '') return { kind: 'none' };
-	if (username === tokenUser) {
-		return { kind: 'identity-token', token: new Secret(password), ...place };
-	}
-	return { kind: 'password', username, password: new Secret(password), ...place };
-}
-
-/** The credential of an entry. An empty entry is Docker's mark for "a helper has it" and counts as none. */
-export function entryCredential(entry: AuthEntry, place: Place): Credential {
+/** The login of an entry. An empty entry is Docker's mark for "a helper has it" and counts as none. */
+export function loginOfEntry(entry: AuthEntry): Login | 'none' | 'damaged' {
 	const { auth, username, password, identitytoken, registrytoken } = entry;
 	if (registrytoken && sendable.test(registrytoken)) {
-		return { kind: 'registry-token', token: new Secret(registrytoken), ...place };
+		return { kind: 'registry-token', token: registrytoken };
 	}
 	const pair = auth ? decodeAuth(auth) : ([username ?? '', password ?? ''] as const);
 	if (identitytoken) {
 		const user = pair?.[0] ?? '';
-		return {
-			kind: 'identity-token',
-			token: new Secret(identitytoken),
-			...(user && { username: user }),
-			...place,
-		};
+		return { kind: 'identity-token', token: identitytoken, ...(user && { username: user }) };
 	}
-	if (pair) return passwordCredential(pair[0], pair[1], place);
-	return {
-		kind: 'unusable',
-		source: place.source,
-		reason: `The entry ${place.entry} in ${place.source} is damaged: its “auth” is not base64 of a user name and a password.`,
-	};
+	return pair ? loginOf(pair[0], pair[1]) : 'damaged';
 }

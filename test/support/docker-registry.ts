@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
@@ -15,12 +17,16 @@ export interface DockerRegistryOptions {
 	readonly storage?: Readonly<Record<string, unknown>>;
 	/** keeps its data in memory where the machine has a file system for that, so that no disk is measured */
 	readonly inMemory?: boolean;
+	/** keeps count of what it is asked */
+	readonly accessLog?: boolean;
 }
 
 export interface DockerRegistry {
 	/** `127.0.0.1:PORT`, as references write it */
 	readonly host: string;
 	readonly pid: number;
+	/** Method and path of each request so far, where `accessLog` was wanted. */
+	readonly requests: readonly string[];
 	stop(): Promise<void>;
 }
 
@@ -45,7 +51,7 @@ function configuration(root: string, host: string, options: DockerRegistryOption
 	// JSON is YAML.
 	return JSON.stringify({
 		version: 0.1,
-		log: { level: 'error', accesslog: { disabled: true } },
+		log: { level: 'error', accesslog: { disabled: options.accessLog !== true } },
 		storage: {
 			filesystem: { rootdirectory: root, maxthreads: 200 },
 			delete: { enabled: true },
@@ -74,6 +80,16 @@ async function isReady(host: string): Promise<boolean> {
 	}
 }
 
+/** From the access log, which is in Apache's combined form. */
+function collectRequests(log: Readable): readonly string[] {
+	const requests: string[] = [];
+	createInterface({ input: log }).on('line', (line) => {
+		const request = /"([A-Z]+ \S+) HTTP/.exec(line)?.[1];
+		if (request !== undefined) requests.push(request);
+	});
+	return requests;
+}
+
 /** Starts one and waits until it answers. @throws where the program is missing or does not come up */
 export async function startDockerRegistry(
 	options: DockerRegistryOptions = {},
@@ -82,7 +98,8 @@ export async function startDockerRegistry(
 	const host = `127.0.0.1:${await freePort()}`;
 	const file = path.join(root, 'config.yml');
 	await writeFile(file, configuration(path.join(root, 'data'), host, options));
-	const child = spawn(program, ['serve', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+	const child = spawn(program, ['serve', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+	const requests = collectRequests(child.stdout);
 	const complaints: Buffer[] = [];
 	child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk));
 	const state = { ended: false };
@@ -107,5 +124,5 @@ export async function startDockerRegistry(
 		}
 		await delay(20);
 	}
-	return { host, pid: child.pid ?? 0, stop };
+	return { host, pid: child.pid ?? 0, requests, stop };
 }

@@ -126,20 +126,24 @@ export function resizedHeader(block: Uint8Array, sizeBytes: number): Uint8Array 
 	});
 }
 
+const paxLength = /^([1-9][0-9]{0,9}) /;
+
 /** Reads `length key=value\n`, again and again; lengths count bytes. */
 function readPax(bytes: Uint8Array): Overrides {
 	const overrides: Overrides = {};
 	const decoder = new TextDecoder('utf-8');
 	for (let at = 0; at < bytes.length;) {
-		const blank = bytes.indexOf(0x20, at);
-		const length = blank < 0 ? NaN : Number(asciiOf(bytes.subarray(at, Math.min(blank, at + 12))));
-		if (!(length > 0) || at + length > bytes.length) malformedArchive('a PAX record is damaged');
-		const record = decoder.decode(bytes.subarray(blank + 1, at + length - 1));
+		const [prefix = '', digits] = paxLength.exec(asciiOf(bytes.subarray(at, at + 11))) ?? [];
+		const length = Number(digits);
+		if (!(length > prefix.length) || at + length > bytes.length) {
+			malformedArchive('a PAX record is damaged');
+		}
+		const record = decoder.decode(bytes.subarray(at + prefix.length, at + length - 1));
 		const equals = record.indexOf('=');
 		const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
 		if (key === 'path') overrides.name = value;
 		if (key.startsWith(sparseRecords)) overrides.isSparse = true;
-		if (key === 'size') overrides.sizeBytes = Number(value);
+		if (key === 'size') overrides.sizeBytes = /^[0-9]{1,16}$/.test(value) ? Number(value) : NaN;
 		at += length;
 	}
 	return overrides;

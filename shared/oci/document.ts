@@ -1,5 +1,6 @@
 /** A manifest or config as it came: its exact bytes, its digest, and what they say. */
 import type { Digest } from './digest.ts';
+import { readJson } from './json-value.ts';
 import {
 	imageConfigSchema,
 	imageManifestSchema,
@@ -28,17 +29,25 @@ function malformed(reason: string): ManifestContent {
 	return { kind: 'malformed', reason };
 }
 
-function readJson(bytes: Uint8Array): Record<string, unknown> | string {
+/** The object that it is, or why it is none: half a sentence. */
+function readObject(bytes: Uint8Array): Record<string, unknown> | string {
+	let text: string;
 	try {
-		const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-		if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-			return value as Record<string, unknown>;
-		}
-		return 'it is JSON, but not an object';
+		text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 	} catch {
 		return 'it is not JSON';
 	}
+	const read = readJson(text);
+	if (!read.ok) return read.why;
+	const { value } = read;
+	if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+		return value as Record<string, unknown>;
+	}
+	return 'it is JSON, but not an object';
 }
+
+/** Of what a stranger wrote, in a reason. */
+const longestQuoted = 200;
 
 /** Names the first thing a schema did not like, with its path. */
 function firstIssue(error: {
@@ -46,7 +55,7 @@ function firstIssue(error: {
 }): string {
 	const [issue] = error.issues;
 	return issue
-		? `${issue.path.join('.') || 'the document'}: ${issue.message}`
+		? `${issue.path.join('.').slice(0, longestQuoted) || 'the document'}: ${issue.message}`
 		: 'unexpected content';
 }
 
@@ -56,7 +65,7 @@ function firstIssue(error: {
  */
 export function manifestMediaType(bytes: Uint8Array, header: string): string {
 	if (manifestMediaTypes.includes(header)) return header;
-	const json = readJson(bytes);
+	const json = readObject(bytes);
 	if (typeof json === 'string') return header || mediaTypes.octetStream;
 	if (typeof json['mediaType'] === 'string') return json['mediaType'];
 	if (Array.isArray(json['manifests'])) return mediaTypes.ociIndex;
@@ -65,7 +74,10 @@ export function manifestMediaType(bytes: Uint8Array, header: string): string {
 	return header || mediaTypes.octetStream;
 }
 
-const parsed = new WeakMap<Uint8Array, ManifestContent>();
+const parsed = new WeakMap<
+	Uint8Array,
+	{ readonly mediaType: string; readonly content: ManifestContent }
+>();
 
 /**
  * What a manifest says. A document that could be read as an index and as an image at once is refused
@@ -73,9 +85,9 @@ const parsed = new WeakMap<Uint8Array, ManifestContent>();
  */
 export function readManifest(document: Document): ManifestContent {
 	const known = parsed.get(document.bytes);
-	if (known) return known;
+	if (known?.mediaType === document.mediaType) return known.content;
 	const content = parseManifest(document);
-	parsed.set(document.bytes, content);
+	parsed.set(document.bytes, { mediaType: document.mediaType, content });
 	return content;
 }
 
@@ -83,14 +95,14 @@ function parseManifest({ mediaType, bytes }: Document): ManifestContent {
 	if (!isIndexType(mediaType) && !isImageManifestType(mediaType)) {
 		return { kind: 'other', mediaType };
 	}
-	const json = readJson(bytes);
+	const json = readObject(bytes);
 	if (typeof json === 'string') return malformed(json);
 	if ('manifests' in json && ('layers' in json || 'config' in json || 'fsLayers' in json)) {
 		return malformed('it could be read as an index and as an image at once');
 	}
 	if (json['mediaType'] !== undefined && json['mediaType'] !== mediaType) {
 		return malformed(
-			`it was served as ${mediaType} but calls itself ${JSON.stringify(json['mediaType'])}`,
+			`it was served as ${mediaType} but calls itself ${JSON.stringify(json['mediaType']).slice(0, longestQuoted)}`,
 		);
 	}
 	if (isIndexType(mediaType)) {
@@ -110,7 +122,7 @@ export type ConfigContent =
 	| { readonly kind: 'malformed'; readonly reason: string };
 
 export function readConfig(bytes: Uint8Array): ConfigContent {
-	const json = readJson(bytes);
+	const json = readObject(bytes);
 	if (typeof json === 'string') return { kind: 'malformed', reason: json };
 	const result = imageConfigSchema.safeParse(json);
 	return result.success

@@ -29,30 +29,33 @@ declare const platformKeyBrand: unique symbol;
  */
 export type PlatformKey = string & { readonly [platformKeyBrand]: true };
 
-const architectureAliases: Readonly<
-	Record<string, readonly [architecture: string, variant?: string]>
-> = {
-	i386: ['386'],
-	x86_64: ['amd64'],
-	'x86-64': ['amd64'],
-	aarch64: ['arm64'],
-	armhf: ['arm', 'v7'],
-	armel: ['arm', 'v6'],
-};
+// Maps: an architecture of a stranger may be called `constructor`.
+const architectureAliases: ReadonlyMap<string, readonly [architecture: string, variant?: string]> =
+	new Map([
+		['i386', ['386']],
+		['x86_64', ['amd64']],
+		['x86-64', ['amd64']],
+		['aarch64', ['arm64']],
+		['armhf', ['arm', 'v7']],
+		['armel', ['arm', 'v6']],
+	]);
 
-const variantAliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-	amd64: { v1: '' },
-	arm64: { '8': '', v8: '', 'v8.0': '', '9': 'v9', '9.0': 'v9', 'v9.0': 'v9' },
-	arm: { '': 'v7', '5': 'v5', '6': 'v6', '7': 'v7', '8': 'v8' },
-};
+/** By architecture and variant as written. */
+const variantAliases: ReadonlyMap<string, string> = new Map([
+	['amd64/v1', ''],
+	...['8', 'v8', 'v8.0'].map((written): [string, string] => [`arm64/${written}`, '']),
+	...['9', '9.0', 'v9.0'].map((written): [string, string] => [`arm64/${written}`, 'v9']),
+	['arm/', 'v7'],
+	...['5', '6', '7', '8'].map((written): [string, string] => [`arm/${written}`, `v${written}`]),
+]);
 
 /** The normal form of containerd's `platforms.Normalize`; fields that are not part of it stay. */
 export function normalisePlatform(platform: Platform): Platform {
 	const os = platform.os.toLowerCase() === 'macos' ? 'darwin' : platform.os.toLowerCase();
 	const written = platform.architecture.toLowerCase();
-	const [architecture, impliedVariant] = architectureAliases[written] ?? [written];
+	const [architecture, impliedVariant] = architectureAliases.get(written) ?? [written];
 	const stated = (platform.variant ?? impliedVariant ?? '').toLowerCase();
-	const variant = variantAliases[architecture]?.[stated] ?? stated;
+	const variant = variantAliases.get(`${architecture}/${stated}`) ?? stated;
 	const { variant: dropped, ...rest } = platform;
 	return { ...rest, os, architecture, ...(variant && { variant }) };
 }

@@ -32,17 +32,27 @@ const dockerHub = 'docker.io';
 const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const hostPattern =
-	/^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:.]+\])(?::[0-9]{1,5})?$/;
+	/^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:.]+\])(?::[1-9][0-9]{0,4})?$/;
 const longestName = 255;
+/** A DNS name and a port. */
+const longestHost = 253 + ':65535'.length;
 
 export function isTag(text: string): boolean {
 	return tagPattern.test(text);
 }
 
+/** True where a URL with this host leads to what is written, and not to an address that some numbers stand for. */
+function isWhatItSays(host: string): boolean {
+	try {
+		const { hostname } = new URL(`https://${host}`);
+		return hostname.startsWith('[') || hostname === host.replace(/:[0-9]+$/, '').toLowerCase();
+	} catch {
+		return false;
+	}
+}
+
 export function isRegistry(text: string): boolean {
-	if (!hostPattern.test(text)) return false;
-	const port = /:([0-9]+)$/.exec(text.replace(/^\[.*\]/, ''))?.[1];
-	return port === undefined || (Number(port) >= 1 && Number(port) <= 65535);
+	return text.length <= longestHost && hostPattern.test(text) && isWhatItSays(text);
 }
 
 export function isRepositoryName(text: string): boolean {
@@ -65,10 +75,12 @@ function splitHost(name: string): Repository {
 		return { registry: dockerHub, repository: slash < 0 ? `library/${name}` : name };
 	}
 	const rest = name.slice(slash + 1);
-	if (first === dockerHub || first === 'index.docker.io' || first === 'registry-1.docker.io') {
+	const host = first.toLowerCase();
+	if (host === dockerHub || host === 'index.docker.io' || host === 'registry-1.docker.io') {
 		return { registry: dockerHub, repository: rest.includes('/') ? rest : `library/${rest}` };
 	}
-	return { registry: first.toLowerCase(), repository: rest };
+	// In lower case a bare word would be a part of a repository of Docker Hub when it is read again.
+	return { registry: namesHost(host) ? host : first, repository: rest };
 }
 
 function refuse(reason: string): ParsedReference {
@@ -113,7 +125,7 @@ export function parseReference(text: string): ParsedReference {
 		);
 	}
 	const name = splitHost(hasTag ? beforeDigest.slice(0, colon) : beforeDigest);
-	if (name.registry !== storeRegistry && !isRegistry(name.registry)) {
+	if (name.registry !== storeRegistry && !(isRegistry(name.registry) && namesHost(name.registry))) {
 		return refuse(
 			`“${name.registry}” is not a registry: a host name, with “:” and a port where needed.`,
 		);

@@ -59,11 +59,16 @@ export async function readContent(
 	if (!file) return undefined;
 	try {
 		if (file.sizeBytes > mostBytes) return 'too-large';
-		const bytes = await file.handle.readFile();
-		return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+		return await readAll(file);
 	} finally {
 		await file.handle.close();
 	}
+}
+
+/** All of a small open file. Does not close it. */
+export async function readAll({ handle }: ContentFile): Promise<Uint8Array> {
+	const bytes = await handle.readFile();
+	return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The bytes of an open file from `start` up to but not including `end`. Does not close it. */

@@ -9,6 +9,8 @@ export interface Exchange {
 	readonly url: URL;
 	readonly store: Store;
 	readonly repository: Layout;
+	/** how long a client that sends a body may be silent, in milliseconds */
+	readonly stallMs: number;
 	/** the last part of the path: a tag, a digest, the id of an upload, or '' */
 	readonly target: string;
 }
@@ -39,13 +41,4 @@ export function jsonResponse(
 			...headers,
 		},
 	});
-}
-
-/** The body as it arrives; nothing where there is none. */
-export function bodyOf(request: Request): AsyncIterable<Uint8Array> {
-	return request.body ?? noBytes();
-}
-
-async function* noBytes(): AsyncGenerator<Uint8Array> {
-	// a request without a body has no chunks
 }

@@ -2,13 +2,23 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../../shared/oci/digest.ts';
-import { readContent } from './content-file.ts';
+import { openContent, readAll, type ContentFile } from './content-file.ts';
 import { writeDurably } from './durable-write.ts';
-import { emptyLayoutIndex, layoutIndexSchema, type LayoutIndex } from './layout-index.ts';
+import {
+	emptyLayoutIndex,
+	layoutEntriesSchema,
+	layoutIndexSchema,
+	type LayoutEntry,
+	type LayoutIndex,
+} from './layout-index.ts';
 import { withLock, type LockOptions } from './lock.ts';
 import { StoreError } from './store-error.ts';
 
 const mostIndexBytes = 64 * 1024 * 1024;
+/** Ten thousand tags at once would hold up every other request. */
+const entriesPerTurn = 500;
+/** File times are coarse: what was changed a moment ago may change once more without another time. */
+const settledAfterMs = 100;
 
 /** Gives the index as it should be; throwing refuses this edit alone. */
 export type IndexEdit = (index: LayoutIndex) => LayoutIndex | Promise<LayoutIndex>;
@@ -22,7 +32,9 @@ interface WaitingEdit {
 
 interface LoadedIndex {
 	readonly text: string;
-	readonly index: LayoutIndex;
+	readonly index: Promise<LayoutIndex>;
+	/** what the file had then, where it says that nothing was changed since */
+	readonly stamp: string | undefined;
 }
 
 export interface IndexFileOptions {
@@ -54,11 +66,13 @@ export class IndexFile {
 	 * @throws StoreError `layoutDamaged`
 	 */
 	async read(): Promise<LayoutIndex | undefined> {
-		const bytes = await readContent(this.#path, mostIndexBytes);
-		if (bytes === undefined) return undefined;
-		const text = bytes === 'too-large' ? '' : new TextDecoder().decode(bytes);
-		if (this.#loaded?.text !== text) this.#loaded = { text, index: this.#parse(text) };
-		return this.#loaded.index;
+		const file = await openContent(this.#path);
+		if (!file) return undefined;
+		try {
+			return await this.#load(file);
+		} finally {
+			await file.handle.close();
+		}
 	}
 
 	/**
@@ -72,9 +86,26 @@ export class IndexFile {
 		});
 	}
 
-	#parse(text: string): LayoutIndex {
+	async #load(file: ContentFile): Promise<LayoutIndex> {
+		const stamp = await stampOf(file);
+		if (stamp !== undefined && stamp === this.#loaded?.stamp) return await this.#loaded.index;
+		const bytes = file.sizeBytes > mostIndexBytes ? undefined : await readAll(file);
+		const text = bytes ? new TextDecoder().decode(bytes) : '';
+		const index = this.#loaded?.text === text ? this.#loaded.index : this.#parse(text);
+		this.#loaded = { text, index, stamp };
+		return await index;
+	}
+
+	async #parse(text: string): Promise<LayoutIndex> {
 		try {
-			return layoutIndexSchema.parse(JSON.parse(text));
+			const { manifests, ...rest } = layoutIndexSchema.parse(JSON.parse(text));
+			const entries: LayoutEntry[] = [];
+			for (let start = 0; start < manifests.length; start += entriesPerTurn) {
+				if (start > 0 || manifests.length > entriesPerTurn) await nextTurn();
+				const some = manifests.slice(start, start + entriesPerTurn);
+				entries.push(...layoutEntriesSchema.parse(some));
+			}
+			return { ...rest, manifests: entries };
 		} catch (cause) {
 			throw new StoreError(
 				'layoutDamaged',
@@ -125,6 +156,13 @@ export class IndexFile {
 			this.#options.lock,
 		);
 	}
+}
+
+/** Writing it replaces the file, and other tools may write into it: one of these numbers is another then. */
+async function stampOf({ handle }: ContentFile): Promise<string | undefined> {
+	const { ino, size, mtimeNs, ctimeNs, ctimeMs } = await handle.stat({ bigint: true });
+	if (Date.now() - Number(ctimeMs) < settledAfterMs) return undefined;
+	return [ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 async function applyAll(batch: readonly WaitingEdit[], start: LayoutIndex) {

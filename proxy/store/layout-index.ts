@@ -16,10 +16,12 @@ const entrySchema = z.looseObject({
 	annotations: z.record(z.string(), z.string()).nullish(),
 });
 
+/** Its entries are held against `layoutEntriesSchema`, some at a time. */
 export const layoutIndexSchema = z.looseObject({
 	schemaVersion: z.literal(2),
-	manifests: z.array(entrySchema),
+	manifests: z.array(z.unknown()),
 });
+export const layoutEntriesSchema = z.array(entrySchema);
 
 export type LayoutEntry = Readonly<z.infer<typeof entrySchema>>;
 export type LayoutIndex = Readonly<

@@ -358,12 +358,15 @@ export class Layout {
 	/** Everything that listed indexes reach; `removing` counts as gone already. */
 	async #covered(index: LayoutIndex, removing?: Digest): Promise<ReadonlySet<string>> {
 		const covered = new Set<string>();
+		const listed = new Set(index.manifests.map(({ digest }) => digest));
 		const open: { digest: string; mediaType: string }[] = [...index.manifests];
 		for (let next = open.pop(); next; next = open.pop()) {
-			if (!isIndexType(next.mediaType) || !isDigest(next.digest) || next.digest === removing) {
-				continue;
-			}
-			const facts = await this.#factsIfSound(next.digest);
+			const { digest, mediaType } = next;
+			if (!isIndexType(mediaType) || !isDigest(digest) || digest === removing) continue;
+			// Ten thousand tags would mean as many files looked for, each time that one tag is set.
+			const facts = await (listed.has(digest)
+				? this.#listedFacts(digest)
+				: this.#factsIfSound(digest));
 			for (const child of facts?.children ?? []) {
 				if (!covered.has(child.digest)) open.push(child);
 				covered.add(child.digest);

@@ -32,6 +32,8 @@ export interface HeldLock {
 }
 
 const defaultStaleAfterMs = 30_000;
+/** A lock that names no owner: its maker is about to write it, or was killed just then. */
+const namelessStaleAfterMs = 5_000;
 const defaultPatienceMs = 60_000;
 
 interface LockFile {
@@ -43,6 +45,7 @@ interface FoundLock {
 	/** identifies this very lock: its content, or its age where it cannot be read */
 	readonly identity: string;
 	readonly ageMs: number;
+	readonly madeAt: number;
 	readonly owner: LockOwner | undefined;
 }
 
@@ -84,7 +87,12 @@ async function inspect(path: string): Promise<FoundLock | undefined> {
 	const file = await readLock(path);
 	if (!file) return undefined;
 	const { text, mtimeMs } = file;
-	return { identity: `${mtimeMs} ${text}`, ageMs: Date.now() - mtimeMs, owner: parseOwner(text) };
+	return {
+		identity: `${mtimeMs} ${text}`,
+		ageMs: Date.now() - mtimeMs,
+		madeAt: mtimeMs,
+		owner: parseOwner(text),
+	};
 }
 
 function isAlive(pid: number): boolean {
@@ -96,10 +104,17 @@ function isAlive(pid: number): boolean {
 	}
 }
 
-function isStale({ owner, ageMs }: FoundLock, { staleAfterMs, isLasting }: LockOptions): boolean {
-	if (owner !== undefined && owner.host === hostname() && !isAlive(owner.pid)) return true;
-	if (owner !== undefined && isLasting) return false;
-	return ageMs > (staleAfterMs ?? defaultStaleAfterMs);
+/** In a container that is started again, every process has the number of one before it: often 1. */
+function isGone({ pid, host }: LockOwner, madeAt: number): boolean {
+	if (host !== hostname()) return false;
+	return pid === process.pid ? madeAt < performance.timeOrigin : !isAlive(pid);
+}
+
+function isStale(found: FoundLock, { staleAfterMs, isLasting }: LockOptions): boolean {
+	const { owner, ageMs, madeAt } = found;
+	if (owner === undefined) return ageMs > namelessStaleAfterMs;
+	if (isGone(owner, madeAt)) return true;
+	return !isLasting && ageMs > (staleAfterMs ?? defaultStaleAfterMs);
 }
 
 /**
@@ -114,14 +129,14 @@ export async function lockOwner(path: string): Promise<LockOwner | undefined> {
  * Removes a lock whose owner is gone. Of several processes that judged the same lock, the one that
  * makes the marker removes it, after looking again: a lock taken since is never removed.
  */
-async function breakLock(path: string, found: FoundLock, staleAfterMs: number): Promise<void> {
+async function breakLock(path: string, found: FoundLock): Promise<void> {
 	const marker = `${path}.break`;
 	try {
 		await writeFile(marker, '', { flag: 'wx' });
 	} catch (error) {
 		if (systemCode(error) !== 'EEXIST') throw error;
 		const left = await inspect(marker);
-		if (left && left.ageMs > staleAfterMs) await rm(marker, { force: true });
+		if (left && left.ageMs > namelessStaleAfterMs) await rm(marker, { force: true });
 		return;
 	}
 	try {
@@ -148,12 +163,11 @@ async function tryCreate(path: string, content: string): Promise<boolean> {
 }
 
 async function acquire(path: string, content: string, options: LockOptions): Promise<void> {
-	const { staleAfterMs = defaultStaleAfterMs } = options;
 	const givenUpAt = performance.now() + (options.patienceMs ?? defaultPatienceMs);
 	for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
 		if (await tryCreate(path, content)) return;
 		const found = await inspect(path);
-		if (found && isStale(found, options)) await breakLock(path, found, staleAfterMs);
+		if (found && isStale(found, options)) await breakLock(path, found);
 		else if (performance.now() > givenUpAt) {
 			throw new StoreError('locked', `Another process holds the lock ${path}.`);
 		}

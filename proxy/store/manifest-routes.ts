@@ -2,7 +2,8 @@
 import { isDigest, type Digest } from '../../shared/oci/digest.ts';
 import { bareMediaType } from '../../shared/oci/media-type.ts';
 import { isTag } from '../../shared/oci/reference.ts';
-import { bodyOf, requireDigest, type Exchange } from './exchange.ts';
+import { arrivingBody } from './arriving-body.ts';
+import { requireDigest, type Exchange } from './exchange.ts';
 import type { TagExpectation } from './layout.ts';
 import { mostManifestBytes } from './manifest-facts.ts';
 import { StoreError } from './store-error.ts';
@@ -36,21 +37,17 @@ export async function getManifest(exchange: Exchange): Promise<Response> {
 	});
 }
 
-async function readAtMost(request: Request, mostBytes: number): Promise<Uint8Array> {
+async function readAtMost(exchange: Exchange, mostBytes: number): Promise<Uint8Array> {
+	const { request } = exchange;
 	const refuse = () =>
 		new StoreError('manifestTooLarge', `A manifest may have at most ${mostBytes} bytes.`);
 	if (Number(request.headers.get('content-length') ?? 0) > mostBytes) throw refuse();
 	const chunks: Uint8Array[] = [];
 	let sizeBytes = 0;
-	try {
-		for await (const chunk of bodyOf(request)) {
-			sizeBytes += chunk.length;
-			if (sizeBytes > mostBytes) throw refuse();
-			chunks.push(chunk);
-		}
-	} catch (cause) {
-		if (cause instanceof StoreError) throw cause;
-		throw new StoreError('uploadCutShort', 'The manifest did not arrive whole.', { cause });
+	for await (const chunk of arrivingBody(exchange)) {
+		sizeBytes += chunk.length;
+		if (sizeBytes > mostBytes) throw refuse();
+		chunks.push(chunk);
 	}
 	return Buffer.concat(chunks);
 }
@@ -62,12 +59,13 @@ function expectation(headers: Headers): TagExpectation | undefined {
 	return match.trim() === '*' ? 'present' : entityTags(match);
 }
 
-export async function putManifest({ request, repository, target }: Exchange): Promise<Response> {
+export async function putManifest(exchange: Exchange): Promise<Response> {
+	const { request, repository, target } = exchange;
 	const digest = target.includes(':') ? requireDigest(target) : undefined;
 	if (digest === undefined && !isTag(target)) {
 		throw new StoreError('tagInvalid', `“${target}” is not a tag.`, { details: [target] });
 	}
-	const stored = await repository.putManifest(await readAtMost(request, mostManifestBytes), {
+	const stored = await repository.putManifest(await readAtMost(exchange, mostManifestBytes), {
 		digest,
 		tag: digest === undefined ? target : undefined,
 		mediaType: bareMediaType(request.headers.get('content-type') ?? ''),

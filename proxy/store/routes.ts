@@ -19,7 +19,11 @@ import { guardRequest } from './write-guard.ts';
 export interface StoreRoutesOptions {
 	/** what a client has to send as password to write; where it is empty nobody can */
 	readonly token: string;
+	/** How long a client that sends a body may be silent before it is given up, in milliseconds. Default a minute. */
+	readonly stallMs?: number;
 }
+
+const defaultStallMs = 60_000;
 
 type Methods = Readonly<Record<string, Handler>>;
 
@@ -63,7 +67,11 @@ function findRoute(path: string): Route | undefined {
 	return { name, methods: resources[kind ?? 'tags'] ?? {}, target };
 }
 
-async function answer(request: Request, store: Store, token: string): Promise<Response> {
+async function answer(
+	request: Request,
+	store: Store,
+	{ token, stallMs = defaultStallMs }: StoreRoutesOptions,
+): Promise<Response> {
 	const url = new URL(request.url);
 	// Some clients escape the colon of a digest. Every other escape has no place in these paths.
 	const path = url.pathname.replace(/^\/v2\/?/, '').replace(/%3a/gi, ':');
@@ -80,7 +88,7 @@ async function answer(request: Request, store: Store, token: string): Promise<Re
 			headers: { Allow: Object.keys(route.methods).join(', ') },
 		});
 	}
-	return await handler({ request, url, store, repository, target: route.target });
+	return await handler({ request, url, store, repository, stallMs, target: route.target });
 }
 
 function failure(error: unknown): StoreError {
@@ -99,11 +107,11 @@ function refusal(request: Request, error: unknown): Response {
  * The routes of the embedded registry, to be mounted on `/v2`. Reading is open to whoever passed the
  * check of the Host header in front; writing needs the token; requests of web pages are refused.
  */
-export function createStoreRoutes(store: Store, { token }: StoreRoutesOptions): Hono {
+export function createStoreRoutes(store: Store, options: StoreRoutesOptions): Hono {
 	const routes = new Hono();
 	routes.all('*', async (context) => {
 		const request = context.req.raw;
-		const response = await answer(request, store, token).catch((error: unknown) =>
+		const response = await answer(request, store, options).catch((error: unknown) =>
 			refusal(request, error),
 		);
 		for (const [name, value] of Object.entries(inert)) response.headers.set(name, value);

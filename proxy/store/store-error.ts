@@ -23,6 +23,7 @@ const refusals = {
 	blobTooLarge: { code: 'SIZE_INVALID', status: 413, problem: 'too-large' },
 	uploadUnknown: { code: 'BLOB_UPLOAD_UNKNOWN', status: 404, problem: 'request-invalid' },
 	uploadBusy: { code: 'BLOB_UPLOAD_INVALID', status: 409, problem: 'conflict' },
+	uploadStalled: { code: 'BLOB_UPLOAD_INVALID', status: 408, problem: 'timeout' },
 	uploadCutShort: { code: 'BLOB_UPLOAD_INVALID', status: 400, problem: 'truncated' },
 	sizeInvalid: { code: 'SIZE_INVALID', status: 400, problem: 'request-invalid' },
 	rangeInvalid: { code: 'RANGE_INVALID', status: 416, problem: 'request-invalid' },

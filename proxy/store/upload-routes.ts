@@ -1,7 +1,8 @@
 /** `/v2/<name>/blobs/uploads/` (distribution-spec, "Pushing Blobs"). */
 import { isDigest, type Digest } from '../../shared/oci/digest.ts';
+import { arrivingBody } from './arriving-body.ts';
 import { chunkRange } from './byte-range.ts';
-import { bodyOf, requireDigest, type Exchange } from './exchange.ts';
+import { requireDigest, type Exchange } from './exchange.ts';
 import type { Layout } from './layout.ts';
 import { StoreError } from './store-error.ts';
 import { receivedRange, type AppendOptions } from './uploads.ts';
@@ -27,12 +28,8 @@ function sessionHeaders(repository: Layout, id: string, sizeBytes: number) {
 }
 
 /** Starts a session, mounts a blob, or takes a whole blob in one request. */
-export async function startUpload({
-	request,
-	url,
-	store,
-	repository,
-}: Exchange): Promise<Response> {
+export async function startUpload(exchange: Exchange): Promise<Response> {
+	const { url, store, repository } = exchange;
 	const mount = url.searchParams.get('mount');
 	const from = url.searchParams.get('from');
 	if (mount !== null && from !== null && isDigest(mount)) {
@@ -41,7 +38,7 @@ export async function startUpload({
 	const whole = mount === null ? url.searchParams.get('digest') : null;
 	if (whole !== null) {
 		const digest = requireDigest(whole);
-		await store.putBlob(repository.name, digest, bodyOf(request));
+		await store.putBlob(repository.name, digest, arrivingBody(exchange));
 		return created(repository, digest);
 	}
 	const id = await store.uploads.start(repository.name);
@@ -80,7 +77,7 @@ export async function patchUpload(exchange: Exchange): Promise<Response> {
 	const { uploads } = store;
 	try {
 		const options = promised(request.headers);
-		const size = await uploads.append(repository.name, target, bodyOf(request), options);
+		const size = await uploads.append(repository.name, target, arrivingBody(exchange), options);
 		return new Response(null, { status: 202, headers: sessionHeaders(repository, target, size) });
 	} catch (error) {
 		throw withLocation(error, exchange);
@@ -94,7 +91,7 @@ export async function finishUpload(exchange: Exchange): Promise<Response> {
 		await store.uploads.finish(repository.name, target, {
 			...promised(request.headers),
 			digest,
-			chunks: request.headers.get('content-length') === '0' ? undefined : bodyOf(request),
+			chunks: request.headers.get('content-length') === '0' ? undefined : arrivingBody(exchange),
 			adopt: (file) => repository.adoptBlob(digest, file),
 		});
 		return created(repository, digest);

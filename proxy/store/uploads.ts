@@ -82,7 +82,7 @@ export class Uploads {
 	/**
 	 * Appends what arrives, as fast as the disk takes it; gives the size of the session in bytes.
 	 * What came before the connection broke stays, to be resumed.
-	 * @throws StoreError `uploadUnknown`, `uploadBusy`, `rangeInvalid`, `sizeInvalid`, `uploadCutShort`
+	 * @throws StoreError `uploadUnknown`, `uploadBusy`, `rangeInvalid`, `sizeInvalid`, `uploadCutShort`, `uploadStalled`
 	 */
 	async append(
 		repository: string,
@@ -258,6 +258,7 @@ async function receive(
 		}
 		return position;
 	} catch (cause) {
+		if (cause instanceof StoreError) throw cause;
 		if (systemCode(cause) === 'ENOSPC') {
 			throw new StoreError('full', 'There is no space left on the disk.', { cause });
 		}

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { onTestFinished } from 'vitest';
-import { createStoreRoutes } from '../../../proxy/store/routes.ts';
+import { createStoreRoutes, type StoreRoutesOptions } from '../../../proxy/store/routes.ts';
 import { Store, type StoreOptions } from '../../../proxy/store/store.ts';
 import type { Image } from './images.ts';
 
@@ -53,9 +53,11 @@ export async function listed(store: Store, name: string): Promise<string[]> {
 	);
 }
 
-export function mounted(store: Store): Hono {
+type RoutesOptions = Omit<StoreRoutesOptions, 'token'>;
+
+export function mounted(store: Store, options: RoutesOptions = {}): Hono {
 	const app = new Hono();
-	app.route('/v2', createStoreRoutes(store, { token }));
+	app.route('/v2', createStoreRoutes(store, { token, ...options }));
 	return app;
 }
 
@@ -77,10 +79,10 @@ export function clientOf(store: Store): Client {
 }
 
 /** Serves the routes on a free loopback port until the test ends; gives `127.0.0.1:port`. */
-export async function serveStore(store: Store): Promise<string> {
+export async function serveStore(store: Store, options: RoutesOptions = {}): Promise<string> {
 	return await new Promise((resolve) => {
 		const server = serve(
-			{ fetch: mounted(store).fetch, port: 0, hostname: '127.0.0.1' },
+			{ fetch: mounted(store, options).fetch, port: 0, hostname: '127.0.0.1' },
 			(address: AddressInfo) => resolve(`127.0.0.1:${address.port}`),
 		);
 		onTestFinished(async () => {

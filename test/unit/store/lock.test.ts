@@ -86,6 +86,26 @@ describe('withLock', () => {
 		},
 	);
 
+	it.each(['', 'not JSON', '{"id":"x"'])(
+		'takes over a lock with %j that names nobody some seconds after it was made',
+		async (content) => {
+			const path = join(await temporaryFolder(), '.lock');
+			await writeFile(path, content);
+			const sixSecondsAgo = new Date(Date.now() - 6_000);
+			await utimes(path, sixSecondsAgo, sixSecondsAgo);
+			expect(await withLock(path, succeed, { patienceMs: 1000 })).toBe('done');
+		},
+	);
+
+	it('takes over a lock of its own number that is older than itself, as after a restart of a container', async () => {
+		const path = join(await temporaryFolder(), '.lock');
+		await writeFile(path, JSON.stringify({ id: 'x', pid: process.pid, host: hostname() }));
+		const before = new Date(performance.timeOrigin - 1_000);
+		await utimes(path, before, before);
+		const lasting = { patienceMs: 1000, isLasting: true };
+		expect(await withLock(path, succeed, lasting)).toBe('done');
+	});
+
 	it('waits for a process that lives', async () => {
 		const path = join(await temporaryFolder(), '.lock');
 		const content = JSON.stringify({ id: 'x', pid: process.pid, host: hostname() });

@@ -11,5 +11,7 @@ const app = new Hono().route('/v2', routes);
 serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }: AddressInfo) => {
 	process.send?.({ port });
 });
-process.on('message', () => process.send?.({ peakKiB: process.resourceUsage().maxRSS }));
+process.on('message', (message) => {
+	if (message === 'peak') process.send?.({ peakKiB: process.resourceUsage().maxRSS });
+});
 process.on('disconnect', () => process.exit(0));

@@ -264,6 +264,58 @@ describe('an upload that breaks off', () => {
 	});
 });
 
+describe('an upload whose client falls silent', () => {
+	const patience = { stallMs: 150 };
+
+	/** Sends ten bytes of more, and gives all that is answered until the connection is closed. */
+	async function fallSilent(host: string, path: string, method: string): Promise<string> {
+		const [hostname, port] = host.split(':');
+		const socket = connect(Number(port), hostname);
+		const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${authorization}\r\n`;
+		socket.write(`${head}Content-Length: ${content.length}\r\n\r\n`);
+		socket.write(content.subarray(0, 10));
+		let answered = '';
+		socket.on('data', (chunk: Buffer) => (answered += chunk.toString()));
+		await new Promise((closed) => socket.once('close', closed));
+		return answered;
+	}
+
+	it('is given up with an answer, and can be continued with what had arrived', async () => {
+		const store = await temporaryStore();
+		const client = clientOf(store);
+		const host = await serveStore(store, patience);
+		for (const method of ['PATCH', 'PUT']) {
+			const location = await begin(client);
+			const answered = await fallSilent(host, `${location}?digest=${digest}`, method);
+			expect(answered).toMatch(/^HTTP\/1\.1 408 /);
+			expect(answered).toContain('BLOB_UPLOAD_INVALID');
+			expect((await client('GET', location)).headers.get('range')).toBe('0-9');
+			const rest = await client('PUT', `${location}?digest=${digest}`, {
+				body: content.subarray(10),
+				headers: { 'content-range': `10-${content.length - 1}` },
+			});
+			expect(rest.status).toBe(201);
+		}
+		await expectStored(client);
+	});
+
+	it('leaves nothing when it was a single POST', async () => {
+		const store = await temporaryStore();
+		const host = await serveStore(store, patience);
+		const answered = await fallSilent(host, `${base}?digest=${digest}`, 'POST');
+		expect(answered).toMatch(/^HTTP\/1\.1 408 /);
+		expect(await readdir(join(store.root, '.uploads'))).toEqual([]);
+		expect(await store.repositories()).toEqual([]);
+	});
+
+	it('is given up as a manifest too', async () => {
+		const store = await temporaryStore();
+		const host = await serveStore(store, patience);
+		expect(await fallSilent(host, '/v2/demo/manifests/v1', 'PUT')).toMatch(/^HTTP\/1\.1 408 /);
+		expect(await store.repositories()).toEqual([]);
+	});
+});
+
 describe('the folder of uploads', () => {
 	const longAgo = new Date(0);
 	const id = '01234567-89ab-4cde-8f01-23456789abcd';

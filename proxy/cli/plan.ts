@@ -8,13 +8,17 @@ export async function plan(args: readonly string[], output: Output): Promise<num
 		const { planPruneCommand } = await import('./plan-prune.ts');
 		return planPruneCommand(rest, output);
 	}
+	if (kind === 'show') {
+		const { planShowCommand } = await import('./plan-show.ts');
+		return planShowCommand(rest, output);
+	}
 	if (kind === '--help' || kind === '-h') {
 		output.stdout.write(planUsage);
 		return 0;
 	}
 	throw new UsageError(
 		kind === undefined
-			? 'Which plan? There is “espalier plan prune”.'
-			: `There is no plan “${kind}”; there is “espalier plan prune”.`,
+			? 'Which plan? There are “espalier plan prune” and “espalier plan show”.'
+			: `There is no plan “${kind}”; there are “espalier plan prune” and “espalier plan show”.`,
 	);
 }

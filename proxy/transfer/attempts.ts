@@ -1,5 +1,5 @@
 /** What to do after a blob could not be transferred. */
-import { saysAbsent, type Problem } from '../../shared/registry/problem.ts';
+import { saysAbsent, type Problem, type ProblemCode } from '../../shared/registry/problem.ts';
 import { backoffMs } from '../upstream/retry.ts';
 
 const attemptsPerSource = 3;
@@ -19,8 +19,8 @@ export interface AttemptsSoFar {
 	readonly attempts: number;
 	/** sources that were not tried yet */
 	readonly sourcesLeft: number;
-	/** a login that ran out was met before */
-	readonly loginRanOut: boolean;
+	/** what was met before for which the target has another way */
+	readonly detours: ReadonlySet<ProblemCode>;
 }
 
 export type NextStep =
@@ -44,19 +44,24 @@ export function isPassing({ code, status, retryAfterMs }: Problem): boolean {
 	}
 }
 
-/** A login that was good enough to begin: the next upload begins with a new one. */
-export function isLoginRunOut({ problem, isMidway }: Failure): boolean {
-	return isMidway === true && problem.code === 'unauthorized';
+/**
+ * What the next upload does in another way: a login that was good enough to begin is a new one then, and what was
+ * too large for one request goes in parts.
+ */
+export function detourFor({ problem: { code }, isMidway }: Failure): ProblemCode | undefined {
+	const hasOther = code === 'unauthorized' || code === 'too-large';
+	return isMidway === true && hasOther ? code : undefined;
 }
 
 /** What passes is tried again; where a source does not give the blob, the next one is asked. */
 export function nextStep(
 	failure: Failure,
-	{ attempts, sourcesLeft, loginRanOut }: AttemptsSoFar,
+	{ attempts, sourcesLeft, detours }: AttemptsSoFar,
 	random: () => number,
 ): NextStep {
 	const { side, problem } = failure;
-	if (isLoginRunOut(failure) && !loginRanOut) return { kind: 'again', afterMs: 0 };
+	const detour = detourFor(failure);
+	if (detour !== undefined && !detours.has(detour)) return { kind: 'again', afterMs: 0 };
 	if (isPassing(problem) && attempts < attemptsPerSource) {
 		const afterMs = Math.max(problem.retryAfterMs ?? 0, backoffMs(attempts, random));
 		return { kind: 'again', afterMs };

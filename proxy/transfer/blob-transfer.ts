@@ -9,10 +9,11 @@ import {
 	problemOf,
 	saysBroken,
 	type Problem,
+	type ProblemCode,
 } from '../../shared/registry/problem.ts';
 import type { Places } from '../upstream/places.ts';
 import { asksForLess, type Pace } from '../upstream/retry.ts';
-import { isLoginRunOut, mostTelling, nextStep, type Failure } from './attempts.ts';
+import { detourFor, mostTelling, nextStep, type Failure } from './attempts.ts';
 import type { BodyPlace, BodyPlaces } from './body-places.ts';
 import type { OpenUpload, Target } from './target.ts';
 
@@ -64,14 +65,15 @@ export class BlobTransfer {
 		const problems: Problem[] = [];
 		let source = 0;
 		let before: Failure | undefined;
-		let loginRanOut = false;
+		const detours = new Set<ProblemCode>();
 		for (let attempts = 1; ; attempts += 1) {
 			const attempt = await this.#attempt(sources[source]);
 			signal.throwIfAborted();
 			if (typeof attempt === 'string') return { state: attempt };
-			const soFar = { attempts, sourcesLeft: sources.length - source - 1, loginRanOut };
+			const soFar = { attempts, sourcesLeft: sources.length - source - 1, detours };
 			const next = nextStep(attempt, soFar, pace.random);
-			loginRanOut ||= isLoginRunOut(attempt);
+			const detour = detourFor(attempt);
+			if (detour !== undefined) detours.add(detour);
 			if (next.kind === 'give-up') {
 				return { state: 'failed', problem: mostTelling(problems, cause(before, attempt)) };
 			}

@@ -7,6 +7,12 @@ import { isSmall, Queue } from './order.ts';
 /** Small bodies are bound by round trips. */
 const smallAtOnce = 32;
 
+/**
+ * So that nobody waits for ever while others bring larger ones, each so many-th goes to who waited longest. Those of
+ * one run come from the largest on, so among them it makes no difference.
+ */
+const placesPerOldest = 4;
+
 /** A body's place, to be left exactly once. */
 export interface BodyPlace {
 	/** told of every chunk that went out */
@@ -29,6 +35,7 @@ export class BodyPlaces {
 	readonly #clock: () => number;
 	#taken = 0;
 	#smallestLaneTaken = false;
+	#largestAdmitted = 0;
 
 	/** @param clock in milliseconds */
 	constructor(clock: () => number, width = new BodyWidth()) {
@@ -71,10 +78,12 @@ export class BodyPlaces {
 	#admitMore(): void {
 		while (this.#taken < this.#width.limit) {
 			const lane: Lane = this.#smallestLaneTaken ? 'largest' : 'smallest';
-			const next = this.#queue.take(lane);
+			const isTurnOfOldest = lane === 'largest' && this.#largestAdmitted % placesPerOldest === 0;
+			const next = this.#queue.take(isTurnOfOldest ? 'oldest' : lane);
 			if (!next) return;
 			this.#taken += 1;
 			if (lane === 'smallest') this.#smallestLaneTaken = true;
+			else this.#largestAdmitted += 1;
 			next.admit(lane);
 		}
 	}

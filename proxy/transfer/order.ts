@@ -26,6 +26,8 @@ export function beginOrder<T extends Sized>(blobs: readonly T[]): T[] {
 export class Queue<T extends Sized> {
 	/** from the smallest to the largest */
 	readonly #waiting: T[] = [];
+	/** the same, as they came */
+	readonly #arrived = new Set<T>();
 
 	get length(): number {
 		return this.#waiting.length;
@@ -40,14 +42,23 @@ export class Queue<T extends Sized> {
 			else high = middle;
 		}
 		this.#waiting.splice(low, 0, item);
+		this.#arrived.add(item);
 	}
 
 	remove(item: T): void {
-		const at = this.#waiting.indexOf(item);
+		this.#arrived.delete(item);
+		const at = this.#waiting.lastIndexOf(item);
 		if (at >= 0) this.#waiting.splice(at, 1);
 	}
 
-	take(which: 'smallest' | 'largest'): T | undefined {
-		return which === 'smallest' ? this.#waiting.shift() : this.#waiting.pop();
+	take(which: 'smallest' | 'largest' | 'oldest'): T | undefined {
+		const taken = this.#peek(which);
+		if (taken !== undefined) this.remove(taken);
+		return taken;
+	}
+
+	#peek(which: 'smallest' | 'largest' | 'oldest'): T | undefined {
+		if (which === 'oldest') return this.#arrived.values().next().value;
+		return this.#waiting.at(which === 'smallest' ? 0 : -1);
 	}
 }

@@ -1,13 +1,16 @@
 /** Connections: one pool for each origin and reach, to addresses that were checked just before (D11, D16). */
 import { lookup as systemLookup } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
-import { Pool, type Dispatcher } from 'undici';
+import { buildConnector, Pool, type Dispatcher } from 'undici';
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
-import { Authorities } from './authorities.ts';
+import { Authorities, type ClientCertificate } from './authorities.ts';
 import { checkLiteral, egressRefusal, type Reach } from './egress.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { UploadPatience } from './body-sender.ts';
+import { direct, type OutgoingProxy, type ProxyFor } from './outgoing-proxy.ts';
+import { keepingAlerts } from './tls-alerts.ts';
+import { tunnelTo } from './tunnel.ts';
 
 export interface ResolvedAddress {
 	readonly address: string;
@@ -34,6 +37,10 @@ export interface Timeouts {
 export interface AgentsOptions {
 	/** PEM text by `HOST` or `HOST:PORT` */
 	readonly authorities?: ReadonlyMap<string, string>;
+	/** by `HOST` or `HOST:PORT` */
+	readonly clientCertificates?: ReadonlyMap<string, ClientCertificate> | undefined;
+	/** the proxies of this network; none where it is left out */
+	readonly proxyFor?: ProxyFor | undefined;
 	readonly resolve?: Resolve;
 	readonly timeouts?: Timeouts;
 }
@@ -78,10 +85,15 @@ export class Agents {
 	readonly #authorities: Authorities;
 	readonly #resolve: Resolve;
 	readonly #timeouts: Timeouts;
+	readonly #proxyFor: ProxyFor;
 	readonly #pools = new Map<string, Pool>();
+	/** Connections to the proxies themselves. */
+	readonly #proxyPools = new Map<string, Pool>();
 
 	constructor(options: AgentsOptions = {}) {
-		this.#authorities = new Authorities(options.authorities ?? new Map());
+		const { authorities: extra, clientCertificates, proxyFor = direct } = options;
+		this.#authorities = new Authorities({ extra, clientCertificates });
+		this.#proxyFor = proxyFor;
 		this.#resolve = options.resolve ?? resolveWithSystem;
 		this.#timeouts = options.timeouts ?? usualTimeouts;
 	}
@@ -98,15 +110,17 @@ export class Agents {
 	}
 
 	/**
-	 * The pool for an origin. A pool that may go to private addresses is never used by a request that may not.
+	 * The pool for an origin. A pool that may go to private addresses is never used by a request that may not, and
+	 * one that shows a client certificate by none that `from`, another host, sent there.
 	 * @throws ProblemError `egress-blocked` where the host is an address that may not be contacted
 	 */
-	to(endpoint: Endpoint, reach: Reach): Dispatcher {
-		const key = `${reach} ${endpoint.origin}`;
+	to(endpoint: Endpoint, reach: Reach, from: Endpoint = endpoint): Dispatcher {
+		const isSent = from.hostname !== endpoint.hostname;
+		const key = `${reach} ${isSent} ${endpoint.origin}`;
 		const known = this.#pools.get(key);
 		if (known) return known;
 		checkLiteral(endpoint.hostname, reach);
-		const pool = this.#open(endpoint, reach);
+		const pool = this.#open(endpoint, this.#connectTo(endpoint, reach, isSent));
 		this.#pools.set(key, pool);
 		this.#closeOldest();
 		return pool;
@@ -114,28 +128,64 @@ export class Agents {
 
 	/** Ends all connections, also those in use. */
 	async close(): Promise<void> {
-		const pools = [...this.#pools.values()];
+		const pools = [...this.#pools.values(), ...this.#proxyPools.values()];
 		this.#pools.clear();
+		this.#proxyPools.clear();
 		await Promise.all(pools.map((pool) => pool.destroy()));
 	}
 
-	#open({ origin, host, hostname, plainHttp }: Endpoint, reach: Reach): Pool {
-		const { connectMs, headersMs, bodyMs } = this.#timeouts;
-		return new Pool(origin, {
+	#open(endpoint: Endpoint, connect: buildConnector.BuildOptions): Pool {
+		const { headersMs, bodyMs } = this.#timeouts;
+		const proxy = this.#proxyFor(endpoint);
+		return new Pool(endpoint.origin, {
 			connections: connectionsPerOrigin,
 			pipelining: 1,
 			allowH2: false,
 			keepAliveTimeout: 30_000,
 			headersTimeout: headersMs,
 			bodyTimeout: bodyMs,
-			connect: {
-				timeout: connectMs,
-				lookup: checkedLookup(this.#resolve, reach),
-				// Said aloud: an environment variable could otherwise switch verification off.
-				rejectUnauthorized: true,
-				...(!plainHttp && { secureContext: this.#authorities.contextFor(host, hostname) }),
-			},
+			connect: keepingAlerts(
+				proxy ? this.#through(proxy, endpoint, connect) : buildConnector(connect),
+			),
 		});
+	}
+
+	#connectTo(endpoint: Endpoint, reach: Reach, isAnonymous: boolean): buildConnector.BuildOptions {
+		const secureContext = endpoint.plainHttp
+			? undefined
+			: this.#authorities.contextFor(endpoint, isAnonymous);
+		return {
+			timeout: this.#timeouts.connectMs,
+			lookup: checkedLookup(this.#resolve, reach),
+			// Said aloud: an environment variable could otherwise switch verification off.
+			rejectUnauthorized: true,
+			...(secureContext && { secureContext }),
+		};
+	}
+
+	/**
+	 * The proxy looks names up itself, so that what a name leads to is for it to check (D11); addresses that are
+	 * written out were checked before.
+	 */
+	#through(
+		proxy: OutgoingProxy,
+		endpoint: Endpoint,
+		tls: buildConnector.BuildOptions,
+	): buildConnector.connector {
+		const { connectMs: timeoutMs } = this.#timeouts;
+		return tunnelTo(endpoint, { proxy, pool: this.#poolOf(proxy), tls, timeoutMs });
+	}
+
+	#poolOf({ endpoint }: OutgoingProxy): Pool {
+		const known = this.#proxyPools.get(endpoint.origin);
+		if (known) return known;
+		checkLiteral(endpoint.hostname, 'named');
+		const pool = new Pool(endpoint.origin, {
+			allowH2: false,
+			connect: this.#connectTo(endpoint, 'named', false),
+		});
+		this.#proxyPools.set(endpoint.origin, pool);
+		return pool;
 	}
 
 	/** Content can name any number of hosts; pools beyond the limit finish their requests and go. */

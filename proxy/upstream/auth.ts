@@ -29,6 +29,7 @@ interface Ticket {
 	readonly challenge: Challenge;
 	readonly header: string | undefined;
 	readonly expiresAt: number;
+	readonly obtainedAt: number;
 	/** where the login comes from */
 	readonly source?: string;
 	/** set where the header holds a token that may have to be dropped */
@@ -141,10 +142,11 @@ export class RegistryAuth {
 		if (current && current.header !== sent && current.expiresAt > this.#options.clock()) {
 			return current.header;
 		}
-		if (current?.request && sent) this.#options.tokens.drop(current.request, sent.slice(7));
-		this.#tickets.delete(key);
 		const challenge = await this.#challengeOf(authenticate);
 		if (!challenge) return undefined;
+		if (current && this.#isAllThereIs(permission, current, challenge)) return undefined;
+		if (current?.request && sent) this.#options.tokens.drop(current.request, sent.slice(7));
+		if (this.#tickets.get(key) === current) this.#tickets.delete(key);
 		const { header } = await this.#renew(permission, challenge).catch((error: unknown) => {
 			const { code } = problemOf(error);
 			if (code === 'unauthorized' || code === 'denied') {
@@ -156,6 +158,13 @@ export class RegistryAuth {
 		if (header !== sent) return header;
 		if (sent !== undefined) this.noteRefusal(permission, sent);
 		return undefined;
+	}
+
+	/** True where a token of a moment ago allows too little: another with the same scope would allow no more. */
+	#isAllThereIs(permission: Permission, ticket: Ticket, challenge: Challenge): boolean {
+		if (challenge.scheme !== 'bearer' || challenge.error !== 'insufficient_scope') return false;
+		if (ticket.request?.scope !== scopeFor(permission, challenge)) return false;
+		return this.#options.clock() - ticket.obtainedAt < lookAgainMs;
 	}
 
 	/** Remembers what the registry asked for, as the header by which it was answered was good. */
@@ -213,9 +222,10 @@ export class RegistryAuth {
 
 	async #ticketFor(permission: Permission, challenge: Challenge): Promise<Ticket> {
 		const credential = await this.credentialFor(permission.repository);
-		const expiresAt = this.#options.clock() + lookAgainMs;
+		const obtainedAt = this.#options.clock();
+		const expiresAt = obtainedAt + lookAgainMs;
 		if (credential.kind === 'registry-token') {
-			return { challenge, header: `Bearer ${credential.token.reveal()}`, expiresAt };
+			return { challenge, header: `Bearer ${credential.token.reveal()}`, expiresAt, obtainedAt };
 		}
 		if (challenge.scheme === 'bearer') return this.#bearer(permission, challenge, credential);
 		const header =
@@ -223,7 +233,7 @@ export class RegistryAuth {
 				? basic(credential.username, credential.password.reveal())
 				: undefined;
 		const source = isUsable(credential) && { source: credential.source };
-		return { challenge, header, expiresAt, ...source };
+		return { challenge, header, expiresAt, obtainedAt, ...source };
 	}
 
 	async #bearer(
@@ -240,8 +250,8 @@ export class RegistryAuth {
 			scope: scopeFor(permission, challenge),
 			credential,
 		};
-		const { secret, expiresAt } = await tokens.get(request);
-		return { challenge, header: `Bearer ${secret.reveal()}`, expiresAt, request };
+		const { secret, expiresAt, obtainedAt } = await tokens.get(request);
+		return { challenge, header: `Bearer ${secret.reveal()}`, expiresAt, obtainedAt, request };
 	}
 }
 

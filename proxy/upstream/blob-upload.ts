@@ -1,43 +1,38 @@
-/** One blob on its way into a registry: in one piece, or in a way that older registries know (distribution-spec, "Pushing Blobs"). */
+/** One blob on its way into a registry: in one piece, or in a way that others know (distribution-spec, "Pushing Blobs"). */
 import { formatReference, type DigestReference } from '../../shared/oci/reference.ts';
-import { limits } from '../../shared/registry/limits.ts';
-import { ProblemError, problemOf, type ProblemCode } from '../../shared/registry/problem.ts';
+import { problemOf, type ProblemError } from '../../shared/registry/problem.ts';
 import type { OpenUpload, UploadBody } from '../transfer/target.ts';
 import { OutgoingBody } from './body-sender.ts';
-import type { Answer } from './exchange.ts';
-import { requestOf, type Call, type Delivery, type RegistryClient } from './registry-client.ts';
-import { isPassingStatus } from './retry.ts';
-import { completionUrl, uploadUrl } from './upload-location.ts';
+import { abortReason, type Answer } from './exchange.ts';
+import type { Delivery, RegistryClient } from './registry-client.ts';
+import { backoffMs, isLostAnswer, isPassingStatus } from './retry.ts';
+import { UploadInParts } from './upload-in-parts.ts';
+import { isTaken, UploadSession } from './upload-session.ts';
+import type { UploadWays } from './upload-ways.ts';
 
 export interface BlobUploadOptions {
 	readonly client: RegistryClient;
 	readonly blob: DigestReference;
 	/** as the registry said */
 	readonly url: URL;
-	/** Registries that want a blob in parts; shared by all uploads, as one finds out for the others. */
-	readonly inParts: Set<string>;
+	/** how small a part may be, as the registry said; 0 where it did not */
+	readonly leastPartBytes: number;
+	readonly ways: UploadWays;
 	readonly isPresent: (signal: AbortSignal | undefined) => Promise<boolean>;
 }
 
 /** By these a registry says that it does not take a blob in one piece. */
 const wantsParts: ReadonlySet<number> = new Set([404, 405, 411, 501]);
-/** After these the blob may be there all the same: the answer was lost, or another one's than the registry's. */
-const lostAnswers: ReadonlySet<ProblemCode> = new Set(['connection-lost', 'timeout', 'truncated']);
-const cancelPatienceMs = 5_000;
-
-/** Some registries answer 201 to a part, too. */
-function isTaken({ status }: Answer): boolean {
-	return status >= 200 && status < 300;
-}
+const triesToEnd = 3;
 
 export class BlobUpload implements OpenUpload {
 	readonly #options: BlobUploadOptions;
-	#url: URL;
+	readonly #session: UploadSession;
 	#ended = false;
 
 	constructor(options: BlobUploadOptions) {
 		this.#options = options;
-		this.#url = options.url;
+		this.#session = new UploadSession(options.client, options.blob, options.url);
 	}
 
 	async send(source: UploadBody, signal: AbortSignal | undefined): Promise<void> {
@@ -47,7 +42,8 @@ export class BlobUpload implements OpenUpload {
 		try {
 			await this.#sendOrFind(body, signal);
 		} catch (error) {
-			void this.#dismiss();
+			void this.#session.dismiss();
+			if (body.failure === undefined && !signal?.aborted) this.#learn(body, error);
 			throw error;
 		} finally {
 			body.close();
@@ -56,7 +52,7 @@ export class BlobUpload implements OpenUpload {
 
 	async cancel(): Promise<void> {
 		this.#ended = true;
-		await this.#dismiss();
+		await this.#session.dismiss();
 	}
 
 	/** Where everything went out and no good answer came back, looks whether the blob has arrived. */
@@ -64,109 +60,120 @@ export class BlobUpload implements OpenUpload {
 		try {
 			await this.#transmit(body, signal);
 		} catch (error) {
-			const { code, status = 0 } = problemOf(error);
-			const lost = lostAnswers.has(code) || isPassingStatus(status) || status === 202;
 			const failedHere = body.failure !== undefined || signal?.aborted === true;
-			if (failedHere || !body.isHandedOver || !lost) throw error;
+			if (failedHere || !body.isHandedOver || !maybeDone(error)) throw error;
 			if (!(await this.#options.isPresent(signal).catch(() => false))) throw error;
 		}
 	}
 
+	/** What broke off in its middle goes in parts the next time: then less is lost, and each has its own login. */
+	#learn(body: OutgoingBody, error: unknown): void {
+		const { blob, ways } = this.#options;
+		const { code, status = 0 } = problemOf(error);
+		if (code === 'too-large') ways.noteTooLarge(blob.registry, body.sizeBytes);
+		if (code === 'unauthorized') ways.noteLoginRefused(blob.registry, body.handedBytes);
+		const isBroken = isLostAnswer(code) || isPassingStatus(status);
+		if (isBroken && body.handedBytes > 0) ways.noteBrokenOff(blob.registry);
+	}
+
 	async #transmit(body: OutgoingBody, signal: AbortSignal | undefined): Promise<void> {
-		const { blob, inParts } = this.#options;
-		if (!inParts.has(blob.registry)) {
-			const whole = this.#completion({ 'content-type': 'application/octet-stream' }, body);
-			const answer = await this.#deliver(whole, signal);
-			if (!wantsParts.has(answer.status)) {
-				await this.#check(whole, answer, body);
-				return;
-			}
-			const refusal = await this.#refusal(whole, answer);
-			const { upstreamCode } = refusal.problem;
-			if (upstreamCode === 'BLOB_UPLOAD_UNKNOWN') throw this.#forgotten(refusal);
-			if (answer.status === 404 && upstreamCode !== undefined) throw refusal;
-			inParts.add(blob.registry);
-			if (!body.isRepeatable) throw this.#otherwiseNextTime(refusal);
+		const { blob, ways, leastPartBytes } = this.#options;
+		const way = ways.wayFor(blob.registry, body.sizeBytes, leastPartBytes);
+		if (way.kind === 'parts') {
+			await this.#transmitInParts(body, way.partBytes, signal);
+			return;
 		}
-		await this.#transmitInParts(body, signal);
+		if (way.kind === 'whole' && (await this.#transmitWhole(body, signal))) return;
+		await this.#transmitInOnePart(body, signal);
+	}
+
+	async #transmitInParts(
+		body: OutgoingBody,
+		partBytes: number,
+		signal: AbortSignal | undefined,
+	): Promise<void> {
+		const { ways } = this.#options;
+		await ways.places.enter();
+		try {
+			if (signal?.aborted) throw abortReason(signal);
+			const session = this.#session;
+			await new UploadInParts({ session, ways, body, partBytes, signal }).send();
+		} finally {
+			ways.places.leave();
+		}
+		await this.#complete(signal);
+	}
+
+	/** @returns false where the registry wants it another way, and that is still possible */
+	async #transmitWhole(body: OutgoingBody, signal: AbortSignal | undefined): Promise<boolean> {
+		const session = this.#session;
+		const whole = session.completion(body);
+		const answer = await session.deliver(whole, signal);
+		if (!wantsParts.has(answer.status)) {
+			await this.#check(whole, answer, body);
+			return true;
+		}
+		const refusal = await session.refusal(whole, answer);
+		const { upstreamCode, status } = refusal.problem;
+		if (upstreamCode?.startsWith('BLOB_UPLOAD_')) throw session.forgotten(status);
+		if (answer.status === 404 && upstreamCode !== undefined) throw refusal;
+		this.#options.ways.noteNotWhole(this.#options.blob.registry);
+		if (!body.isRepeatable) throw this.#otherwiseNextTime(refusal);
+		return false;
 	}
 
 	/** One part, as large as the blob, and an empty request that ends it. */
-	async #transmitInParts(body: OutgoingBody, signal: AbortSignal | undefined): Promise<void> {
-		const headers = { 'content-type': 'application/octet-stream' };
-		const part: Delivery = { ...this.#common(headers), method: 'PATCH', url: this.#url, body };
-		const answer = await this.#deliver(part, signal);
-		const { client, blob, inParts } = this.#options;
-		if (wantsParts.has(answer.status)) inParts.delete(blob.registry);
+	async #transmitInOnePart(body: OutgoingBody, signal: AbortSignal | undefined): Promise<void> {
+		const session = this.#session;
+		const part = session.part(body);
+		const answer = await session.deliver(part, signal);
+		const { blob, ways } = this.#options;
+		if (wantsParts.has(answer.status)) ways.noteNotOnePart(blob.registry);
 		await this.#check(part, answer, body);
-		const { location } = answer.headers;
-		if (location !== undefined) {
-			this.#url = uploadUrl(location, this.#url, client.endpoint(blob.registry));
+		session.follow(answer);
+		await this.#complete(signal);
+	}
+
+	/** The empty request that ends an upload in parts; whether a lost one was heard is looked up. */
+	async #complete(signal: AbortSignal | undefined): Promise<void> {
+		const session = this.#session;
+		const { client, isPresent } = this.#options;
+		for (let tries = 1; ; tries += 1) {
+			const end = session.completion();
+			try {
+				const answer = await session.deliver(end, signal);
+				if (isTaken(answer) && answer.status !== 202) return;
+				throw isTaken(answer) ? this.#early(answer, true) : await session.refusal(end, answer);
+			} catch (error) {
+				if (signal?.aborted || !maybeDone(error) || tries >= triesToEnd) throw error;
+				if (await isPresent(signal).catch(() => false)) return;
+				await client.pause(backoffMs(tries, client.pace.random), signal);
+			}
 		}
-		const end = this.#completion({ 'content-length': '0' });
-		await this.#check(end, await this.#deliver(end, signal), body);
 	}
 
 	/** @throws ProblemError of a refusal, and of an answer that came before it can be true */
 	async #check(delivery: Delivery, answer: Answer, body: OutgoingBody): Promise<void> {
-		if (!isTaken(answer)) throw await this.#refusal(delivery, answer);
+		if (!isTaken(answer)) throw await this.#session.refusal(delivery, answer);
 		const unfinished = delivery.method === 'PUT' && answer.status === 202;
-		if (body.isHandedOver && !unfinished) return;
-		throw this.#problem(
-			unfinished ? 'registry-failure' : 'connection-lost',
-			`answered ${answer.status} before it had all of ${formatReference(this.#options.blob)}`,
-			answer.status,
-		);
+		if (!body.isHandedOver || unfinished) throw this.#early(answer, unfinished);
 	}
 
-	#common(headers: Readonly<Record<string, string>>) {
-		const { blob } = this.#options;
-		const subject = formatReference(blob);
-		return { repository: blob, subject, access: { action: 'push' }, headers } as const;
-	}
-
-	#completion(headers: Readonly<Record<string, string>>, body?: OutgoingBody): Delivery {
-		const url = completionUrl(this.#url, this.#options.blob.digest);
-		return { ...this.#common(headers), method: 'PUT', url, ...(body && { body }) };
-	}
-
-	#call(signal: AbortSignal | undefined): Call {
-		return { registry: this.#options.blob.registry, signal, capBytes: limits.errorBodyBytes };
-	}
-
-	#deliver(delivery: Delivery, signal: AbortSignal | undefined): Promise<Answer> {
-		return this.#options.client.deliver(delivery, this.#call(signal));
-	}
-
-	#refusal(delivery: Delivery, answer: Answer): Promise<ProblemError> {
-		return this.#options.client.refusal(requestOf(delivery), this.#call(undefined), answer);
-	}
-
-	#problem(code: ProblemCode, what: string, status?: number): ProblemError {
-		const { blob } = this.#options;
-		const { registry } = blob;
-		const reference = formatReference(blob);
-		const reason = `${registry} ${what}.`;
-		const place = { origin: 'registry', registry, reference } as const;
-		return new ProblemError({ code, reason, ...place, ...(status !== undefined && { status }) });
-	}
-
-	/** A new upload would do; `connection-lost` says so. */
-	#forgotten({ problem: { status } }: ProblemError): ProblemError {
-		const what = `has forgotten the upload of ${formatReference(this.#options.blob)}`;
-		return this.#problem('connection-lost', what, status);
+	#early({ status }: Answer, unfinished: boolean): ProblemError {
+		const code = unfinished ? 'registry-failure' : 'connection-lost';
+		const what = `answered ${status} before it had all of ${formatReference(this.#options.blob)}`;
+		return this.#session.problem(code, what, status);
 	}
 
 	/** Too much went out to begin again from memory; the next upload goes the other way from its start. */
 	#otherwiseNextTime({ problem: { status } }: ProblemError): ProblemError {
 		const what = `takes no blob in one piece and broke off ${formatReference(this.#options.blob)}`;
-		return this.#problem('connection-lost', what, status);
+		return this.#session.problem('connection-lost', what, status);
 	}
+}
 
-	/** As far as the registry listens: many want a permission for this that writing does not need. */
-	async #dismiss(): Promise<void> {
-		const dismissal: Delivery = { ...this.#common({}), method: 'DELETE', url: this.#url };
-		const patience = AbortSignal.timeout(cancelPatienceMs);
-		await this.#deliver(dismissal, patience).catch(() => undefined);
-	}
+/** After these the blob may be there all the same: the answer was lost, or another one's than the registry's. */
+function maybeDone(error: unknown): boolean {
+	const { code, status = 0 } = problemOf(error);
+	return isLostAnswer(code) || isPassingStatus(status) || status === 202;
 }

@@ -36,6 +36,8 @@ export class OutgoingBody {
 	readonly #source: AsyncIterator<Uint8Array>;
 	readonly #onBytes: (bytes: number) => void;
 	#kept: Uint8Array[] | undefined = [];
+	/** read, and not yet taken */
+	#untaken: Uint8Array[] = [];
 	#readBytes = 0;
 	#reportedBytes = 0;
 	#handedBytes = 0;
@@ -57,6 +59,11 @@ export class OutgoingBody {
 		return this.#handedBytes === this.sizeBytes;
 	}
 
+	/** How much of it has gone out. */
+	get handedBytes(): number {
+		return this.#handedBytes;
+	}
+
 	/** True while it can be sent once more from its beginning. */
 	get isRepeatable(): boolean {
 		return this.#kept !== undefined && this.#failure === undefined && !this.#closed;
@@ -73,11 +80,40 @@ export class OutgoingBody {
 		}
 	}
 
+	/** The next bytes, so many of them, to be sent by somebody else; nothing of it can be repeated here then. */
+	async take(bytes: number): Promise<Uint8Array> {
+		const part = new Uint8Array(bytes);
+		if (this.#kept) this.#untaken = this.#kept;
+		this.#kept = undefined;
+		for (let at = 0; at < bytes;) {
+			const chunk = this.#untaken.shift() ?? (await this.#read());
+			if (chunk === undefined) return part.subarray(0, at);
+			const used = chunk.subarray(0, bytes - at);
+			part.set(used, at);
+			at += used.length;
+			if (used.length < chunk.length) this.#untaken.unshift(chunk.subarray(used.length));
+		}
+		return part;
+	}
+
+	/** Makes sure that nothing comes after what was taken. @throws ProblemError `malformed` */
+	async end(): Promise<void> {
+		while ((await this.#read()) !== undefined);
+		this.#handedBytes = this.sizeBytes;
+	}
+
+	/** So much of what was taken has gone out; what goes out again is not counted again. */
+	passed(bytes: number): void {
+		this.#handedBytes = Math.max(this.#handedBytes, Math.min(bytes, this.sizeBytes - 1));
+		this.#report(bytes);
+	}
+
 	/** Ends the source, also where it has not come to its end. Does not wait for it: it may be stuck. */
 	close(): void {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#kept = undefined;
+		this.#untaken = [];
 		Promise.resolve(this.#source.return?.()).catch(() => undefined);
 	}
 
@@ -87,9 +123,13 @@ export class OutgoingBody {
 		yield chunk;
 		if (this.isHandedOver) watch.allTaken(this);
 		else watch.rest();
-		const newBytes = this.#handedBytes - this.#reportedBytes;
+		this.#report(this.#handedBytes);
+	}
+
+	#report(bytes: number): void {
+		const newBytes = bytes - this.#reportedBytes;
 		if (newBytes <= 0) return;
-		this.#reportedBytes = this.#handedBytes;
+		this.#reportedBytes = bytes;
 		this.#onBytes(newBytes);
 	}
 

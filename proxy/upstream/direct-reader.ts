@@ -36,7 +36,7 @@ import type {
 import { verifyDocument } from '../../shared/registry/verify.ts';
 import { refusedToWriter, refusesLogin } from '../../shared/registry/write-refusal.ts';
 import { arrivals } from './arrivals.ts';
-import { promisedSize, verifiedChunks } from './blob-stream.ts';
+import { BlobDownload } from './blob-stream.ts';
 import type { CredentialSource } from './credentials/credential.ts';
 import { refuseStore } from './endpoint.ts';
 import { abortReason } from './exchange.ts';
@@ -118,7 +118,7 @@ export class DirectReader implements RegistryReader {
 		this.#network = network;
 		this.#client = network.clientFor(credentials);
 		this.#pace = network.pace;
-		this.target = new RegistryTarget(this.#client);
+		this.target = new RegistryTarget(this.#client, network.ways);
 	}
 
 	/** A reader with connections of its own. */
@@ -172,32 +172,10 @@ export class DirectReader implements RegistryReader {
 		{ reference, namedBy, sizeBytes }: BlobRequest,
 		{ signal }: CallOptions = {},
 	): Promise<BlobStream> {
-		refuseStore(reference.registry);
-		const call = { registry: reference.registry, namedBy, signal, capBytes: 0 };
-		const request = blobRequest(reference);
-		const answer = await this.#client.stream(request, call);
-		if (answer.status !== 200) {
-			const capBytes = limits.errorBodyBytes;
-			answer.body.destroy();
-			throw await this.#client.refusal(
-				request,
-				{ ...call, capBytes },
-				{
-					...answer,
-					bytes: new Uint8Array(),
-				},
-			);
-		}
-		const endpoint = this.#client.endpoint(reference.registry);
-		try {
-			return {
-				sizeBytes: promisedSize(answer, { reference, sizeBytes }),
-				chunks: verifiedChunks(answer, { reference, sizeBytes }, endpoint, signal),
-			};
-		} catch (error) {
-			answer.body.destroy();
-			throw error;
-		}
+		const { registry } = reference;
+		refuseStore(registry);
+		const call: Call = { registry, namedBy, signal, capBytes: 0 };
+		return new BlobDownload({ client: this.#client, call, reference, sizeBytes }).open();
 	}
 
 	async *tags(repository: Repository, { signal }: CallOptions = {}): AsyncGenerator<string> {

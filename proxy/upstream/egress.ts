@@ -70,6 +70,8 @@ export interface EgressOptions {
 	readonly plainHttp: readonly string[];
 	/** the hosts named in `--ca` */
 	readonly authorities: Iterable<string>;
+	/** the hosts named in `--client-cert` */
+	readonly clientCertificates?: Iterable<string> | undefined;
 	/** the realm hosts named in `--trust-realm` */
 	readonly trustedRealms: readonly { readonly realmHost: string }[];
 	/** True where the user keeps a credential for that registry. */
@@ -79,9 +81,12 @@ export interface EgressOptions {
 export class EgressPolicy {
 	readonly #options: EgressOptions;
 	readonly #approved: readonly string[];
+	/** A certificate kept for a registry is like a credential: it says nothing of where redirects may lead. */
+	readonly #identified: readonly string[];
 
 	constructor(options: EgressOptions) {
 		this.#options = options;
+		this.#identified = [...(options.clientCertificates ?? [])];
 		this.#approved = [
 			...options.plainHttp,
 			...options.authorities,
@@ -103,6 +108,7 @@ export class EgressPolicy {
 		if (namedBy === undefined || namedBy === endpoint.registry) return 'named';
 		const namer = endpointOf(namedBy, this.#options.plainHttp);
 		if (namer.hostname === endpoint.hostname || this.isApproved(endpoint)) return 'named';
+		if (this.#identified.some((listed) => covers(listed, endpoint))) return 'named';
 		// Looking for a credential may start a helper, so content must not cause it for nothing.
 		if (isDecided(endpoint.hostname)) return 'derived';
 		return (await this.#options.hasCredential(endpoint.registry, repository)) ? 'named' : 'derived';

@@ -39,13 +39,27 @@ export function endpointOfUrl(url: URL): Endpoint {
 	};
 }
 
-/** True where `listed` (`HOST` for any port, or `HOST:PORT`) covers that endpoint. */
-export function covers(listed: string, { host, hostname }: Endpoint): boolean {
-	const name = listed.toLowerCase();
-	return name === host || name.replace(/^\[|\]$/g, '') === hostname;
+/** The port as digits, also where it is the scheme's own and so left out of `host`. */
+export function portOf({ origin, plainHttp }: Endpoint): string {
+	return new URL(origin).port || (plainHttp ? '80' : '443');
 }
 
-function isLoopback(hostname: string): boolean {
+/** True where `listed` (`HOST` for any port, or `HOST:PORT`) covers that endpoint. */
+export function covers(listed: string, endpoint: Endpoint): boolean {
+	const [, name = '', port] = /^(\[.*\]|[^:]*)(?::(\d+))?$/.exec(listed.toLowerCase()) ?? [];
+	if (name.replace(/^\[|\]$/g, '') !== endpoint.hostname) return false;
+	return port === undefined || port === portOf(endpoint);
+}
+
+/** What is listed for an endpoint: by `HOST:PORT`, else by `HOST`. */
+export function listedFor<T>(listed: ReadonlyMap<string, T>, endpoint: Endpoint): T | undefined {
+	const covering = [...listed].filter(([name]) => covers(name, endpoint));
+	const exact = covering.find(([name]) => /:\d+$/.test(name));
+	return (exact ?? covering[0])?.[1];
+}
+
+/** True for names and addresses of this computer itself. */
+export function isLoopback(hostname: string): boolean {
 	return hostname === 'localhost' || classifyAddress(hostname) === 'loopback';
 }
 

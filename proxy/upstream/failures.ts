@@ -54,6 +54,18 @@ const curable = new Set([
 	'CERT_UNTRUSTED',
 ]);
 
+/** What servers say of a client certificate that is missing, or that they do not take; Go says “bad” of both. */
+const clientCertificateAlerts: ReadonlySet<string> = new Set([
+	'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+	'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+	'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED',
+	'ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED',
+	'ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN',
+	'ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE',
+	'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+	'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED',
+]);
+
 const sentences: Partial<Record<ProblemCode, (host: string) => string>> = {
 	'host-unknown': (host) => `No computer named ${host} is known here.`,
 	'connection-refused': (host) => `Nothing answers at ${host}.`,
@@ -66,7 +78,10 @@ const sentences: Partial<Record<ProblemCode, (host: string) => string>> = {
 /** The code of an error, of its cause, or of the first attempt that an error gathers (one for each address). */
 function codeOf(error: unknown): string | undefined {
 	if (!(error instanceof Error)) return undefined;
-	if ('code' in error && typeof error.code === 'string') return error.code;
+	if ('code' in error && typeof error.code === 'string') {
+		const alert = error.code === 'UND_ERR_SOCKET' ? codeOf(error.cause) : undefined;
+		return alert ?? error.code;
+	}
 	if (error instanceof AggregateError) {
 		return error.errors.map(codeOf).find((code) => code !== undefined);
 	}
@@ -80,6 +95,12 @@ function tlsReason(code: string, host: string): string | undefined {
 			? ` Give the certificate of its authority with --ca ${host}=FILE.`
 			: '';
 		return `The certificate of ${host} cannot be accepted: ${why}.${cure}`;
+	}
+	if (clientCertificateAlerts.has(code)) {
+		return `${host} wants a client certificate, or another than it was shown. Give it one with --client-cert ${host}=CERT_FILE,KEY_FILE.`;
+	}
+	if (code === 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE') {
+		return `${host} and Espalier found no way to speak TLS with each other. If it wants a client certificate: --client-cert ${host}=CERT_FILE,KEY_FILE.`;
 	}
 	if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
 		return `${host} does not speak TLS. If it is meant to be read without, start with --plain-http ${host}.`;

@@ -1,5 +1,6 @@
 /** Finds the line to a registry, and opens it at the first request: one for each registry and reach. */
 import { limits } from '../../shared/registry/limits.ts';
+import type { Admission } from './admission.ts';
 import type { Agents } from './agents.ts';
 import { RegistryAuth } from './auth.ts';
 import type { CredentialSource } from './credentials/credential.ts';
@@ -10,6 +11,7 @@ import type { Line } from './line.ts';
 import type { Pace } from './retry.ts';
 import type { Roads } from './roads.ts';
 import type { Tokens } from './tokens.ts';
+import type { UpstreamWatch } from './upstream-watch.ts';
 
 export interface LinesOptions {
 	readonly plainHttp: readonly string[];
@@ -19,6 +21,9 @@ export interface LinesOptions {
 	readonly tokens: Tokens;
 	readonly pace: Pace;
 	readonly roads: Roads;
+	/** what may be asked for; everything where it is left out */
+	readonly admission?: Admission | undefined;
+	readonly watch?: UpstreamWatch | undefined;
 }
 
 /** Whom a request is for. */

@@ -1,6 +1,6 @@
 /** Token servers: where a challenge may send us, and who may see a password there (D13). */
 import { ProblemError } from '../../shared/registry/problem.ts';
-import { hostnameOf, type RegistryEndpoint } from './endpoint.ts';
+import { covers, endpointOfUrl, hostnameOf, type RegistryEndpoint } from './endpoint.ts';
 
 export interface TrustedRealm {
 	/** as references write it */
@@ -61,14 +61,11 @@ export function mayHaveCredentials(
 ): boolean {
 	const host = hostnameOf(realm);
 	if (host === endpoint.hostname) return true;
-	if (
-		trusted.some(
-			({ registry, realmHost }) =>
-				registry === endpoint.registry && (realmHost === realm.host || realmHost === host),
-		)
-	) {
-		return true;
-	}
+	const target = endpointOfUrl(realm);
+	const isTrusted = trusted.some(
+		({ registry, realmHost }) => registry === endpoint.registry && covers(realmHost, target),
+	);
+	if (isTrusted) return true;
 	if (realm.protocol !== 'https:') return false;
 	return (
 		knownRealms.get(endpoint.registry) === host ||

@@ -47,9 +47,9 @@ export interface Call {
 	readonly once?: boolean;
 }
 
-/** A body, or the end of one, for an address that the registry gave. */
+/** A body, the end of one, or a question how far it is, for an address that the registry gave. */
 export interface Delivery {
-	readonly method: 'PUT' | 'PATCH' | 'DELETE';
+	readonly method: 'GET' | 'PUT' | 'PATCH' | 'DELETE';
 	readonly url: URL;
 	readonly repository: Repository;
 	/** the blob, as people write it */
@@ -79,6 +79,7 @@ const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
 	'connection-refused',
 	'tls-failure',
 	'egress-blocked',
+	'outgoing-proxy-failed',
 	'timeout',
 ]);
 const gateSpreadMs = 250;
@@ -161,13 +162,13 @@ export class RegistryClient {
 				repository: request.repository?.repository ?? '',
 			});
 			const login = loginProblem(call.registry, request, credential);
-			if (login) return login;
+			if (login) return this.#failed(login);
 		}
 		const body = Buffer.from(answer.bytes.subarray(0, limits.errorBodyBytes)).toString('utf8');
 		const now = this.#options.pace.clock();
 		const { status, headers, authorization } = answer;
 		const response = { status, headers, body, secrets: secretsIn(authorization?.reveal() ?? '') };
-		return new ProblemError(problemFrom(request, call.registry, response, now));
+		return this.#failed(new ProblemError(problemFrom(request, call.registry, response, now)));
 	}
 
 	/** Waits that many milliseconds. @throws ProblemError `cancelled` */
@@ -205,7 +206,7 @@ export class RegistryClient {
 			const endpoint = endpointOfUrl(delivery.url);
 			const problem = this.#problemOf({ endpoint }, request, call, error);
 			if (asksForLess(problem.code)) line.width.shrink(generation);
-			throw new ProblemError(problem, { cause: error });
+			throw this.#failed(new ProblemError(problem, { cause: error }));
 		}
 	}
 
@@ -214,11 +215,12 @@ export class RegistryClient {
 		const { agents, egress } = this.#options;
 		const { method, url, headers, body } = delivery;
 		const target = endpointOfUrl(url);
+		this.#options.watch?.onRequest();
 		const isOwn = target.origin === endpoint.origin;
 		const permission = permissionFor(requestOf(delivery));
 		const authorization = isOwn ? await auth.headerFor(permission) : undefined;
 		const sent = authorization === undefined ? headers : { ...headers, authorization };
-		const dispatcher = agents.to(target, egress.reachOfDerived(endpoint, reach, target));
+		const dispatcher = agents.to(target, egress.reachOfDerived(endpoint, reach, target), endpoint);
 		const outgoing: Outgoing = { method, path: url.pathname + url.search, headers: sent, signal };
 		const answer = body
 			? await sendBody(dispatcher, outgoing, body, agents.uploadPatience)
@@ -262,14 +264,24 @@ export class RegistryClient {
 				attempt >= retryLimits.attempts ||
 				waitedMs + pauseMs > retryLimits.totalWaitMs;
 			if (over && 'answer' in outcome) return outcome.answer;
-			if (over && 'error' in outcome) throw outcome.error;
+			if (over && 'error' in outcome) throw this.#failed(outcome.error);
 			if ('answer' in outcome) intake.discard(outcome.answer);
 			waitedMs += pauseMs ?? 0;
+			this.#options.watch?.onRetry();
 			await this.pause(pauseMs ?? 0, call.signal);
 		}
 	}
 
-	#lineTo({ repository }: RegistryRequest, { registry, namedBy }: Call): Promise<Line> {
+	/** Tells who counts of a failure. */
+	#failed(error: ProblemError): ProblemError {
+		this.#options.watch?.onFailure(error.problem.code);
+		return error;
+	}
+
+	/** @throws ProblemError where the request is not to be made */
+	#lineTo(request: RegistryRequest, { registry, namedBy }: Call): Promise<Line> {
+		const { repository } = request;
+		this.#options.admission?.(request, registry);
 		return this.#lines.to({ registry, repository: repository?.repository ?? '', namedBy });
 	}
 
@@ -306,6 +318,7 @@ export class RegistryClient {
 		try {
 			await this.#place(line, call);
 			generation = line.width.generation;
+			this.#options.watch?.onRequest();
 			const answer = await this.#authorized(line, request, call, intake);
 			this.#learn(line, answer.status, generation);
 			return { answer };
@@ -383,7 +396,7 @@ export class RegistryClient {
 		const first: Hop = { url, headers: sent, writes: isWrite(request) };
 		const follow = async ({ url, headers: kept }: Hop): Promise<A> => {
 			const target = endpointOfUrl(url);
-			const onward = agents.to(target, egress.reachOfDerived(endpoint, reach, target));
+			const onward = agents.to(target, egress.reachOfDerived(endpoint, reach, target), endpoint);
 			const outgoing = { ...common, path: url.pathname + url.search, headers: kept };
 			try {
 				const next = await intake.send(onward, outgoing);
@@ -432,6 +445,9 @@ export class RegistryClient {
 		if ('error' in outcome) {
 			const { problem } = outcome.error;
 			if (isPassingProblem(problem.code)) return pauseMs;
+			// A connection may have died unnoticed; a registry that never answered is not waited for twice.
+			const isKnown = line.reading.done || line.writing.done;
+			if (problem.code === 'timeout' && isKnown && attempt === 1) return pauseMs;
 			if (problem.origin === 'token-server' && isPassingStatus(problem.status ?? 0)) return pauseMs;
 			return undefined;
 		}

@@ -13,8 +13,10 @@ import {
 	type RegistryRequest,
 } from '../../shared/registry/distribution.ts';
 import { limits } from '../../shared/registry/limits.ts';
-import { ProblemError } from '../../shared/registry/problem.ts';
+import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
+import { refusesLogin } from '../../shared/registry/write-refusal.ts';
 import type { OpenUpload, TagPlace, TagWrite, Target } from '../transfer/target.ts';
+import { statedSize } from './blob-stream.ts';
 import { BlobUpload } from './blob-upload.ts';
 import { refuseStore } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
@@ -22,6 +24,7 @@ import { answersGetOnly, statusOfGet } from './presence.ts';
 import type { Call, RegistryClient } from './registry-client.ts';
 import { Tags } from './tag-write.ts';
 import { uploadUrl } from './upload-location.ts';
+import { UploadWays } from './upload-ways.ts';
 
 /** How long a repository from which nothing may be taken over is not tried again. */
 const mountRefusalMs = 60_000;
@@ -35,13 +38,13 @@ type ByKind = (reference: DigestReference, method?: 'GET' | 'HEAD') => RegistryR
 export class RegistryTarget implements Target {
 	readonly #client: RegistryClient;
 	readonly #tags: Tags;
-	/** Registries that want blobs in parts. */
-	readonly #inParts = new Set<string>();
+	readonly #ways: UploadWays;
 	/** Until when a pair of repositories counts as one between which nothing can be mounted. */
 	readonly #unmountable = new Map<string, number>();
 
-	constructor(client: RegistryClient) {
+	constructor(client: RegistryClient, ways = new UploadWays()) {
 		this.#client = client;
+		this.#ways = ways;
 		this.#tags = new Tags(client);
 	}
 
@@ -71,6 +74,8 @@ export class RegistryTarget implements Target {
 			return stored === undefined || stored === blob.digest ? 'mounted' : undefined;
 		} catch (error) {
 			if (call.signal?.aborted) throw error;
+			// Some token servers give nothing for two scopes where one of them is refused.
+			if (refusesLogin(problemOf(error))) this.#noteUnmountable(blob, from);
 			return undefined;
 		}
 	}
@@ -156,7 +161,8 @@ export class RegistryTarget implements Target {
 			client: this.#client,
 			blob,
 			url: uploadUrl(headers['location'], asked, endpoint),
-			inParts: this.#inParts,
+			leastPartBytes: statedSize(headers['oci-chunk-min-length']) ?? 0,
+			ways: this.#ways,
 			isPresent: (signal) => this.hasBlob(blob, signal),
 		});
 	}

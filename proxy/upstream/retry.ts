@@ -27,12 +27,19 @@ const mostMs = 8_000;
 const passing: ReadonlySet<number> = new Set([408, 425, 429, 499, 500, 502, 503, 504, 522]);
 const passingProblems: ReadonlySet<ProblemCode> = new Set(['connection-lost', 'truncated']);
 
+const lostAnswers: ReadonlySet<ProblemCode> = new Set(['connection-lost', 'timeout', 'truncated']);
+
 export function isPassingStatus(status: number): boolean {
 	return passing.has(status);
 }
 
 export function isPassingProblem(code: ProblemCode): boolean {
 	return passingProblems.has(code);
+}
+
+/** True where a request may have been heard although its answer was not. */
+export function isLostAnswer(code: ProblemCode): boolean {
+	return lostAnswers.has(code);
 }
 
 /** True for answers and failures that mean: fewer at once. */

@@ -10,6 +10,7 @@ import type { EgressPolicy, Reach } from './egress.ts';
 import { endpointOfUrl, type RegistryEndpoint } from './endpoint.ts';
 import { collect, type Answer } from './exchange.ts';
 import { transportProblem } from './failures.ts';
+import { LoginTurns } from './login-turns.ts';
 import { mayHaveCredentials, type TrustedRealm } from './realm.ts';
 import { followRedirects, type Hop } from './redirects.ts';
 
@@ -25,14 +26,17 @@ export interface TokenRequest {
 
 export interface Token {
 	readonly secret: Secret;
-	/** milliseconds since 1970 by our own clock */
+	/** milliseconds since 1970 by our own clock, as all times here */
 	readonly expiresAt: number;
+	readonly obtainedAt: number;
 }
 
 const tokenSchema = z.looseObject({
 	token: z.string().nullish(),
+	/** OAuth2's name for it; where both are there, either will do */
 	access_token: z.string().nullish(),
-	expires_in: z.number().nullish(),
+	// Some send it as text, and none is worse than a minute.
+	expires_in: z.coerce.number().catch(0),
 	refresh_token: z.string().nullish(),
 });
 
@@ -71,9 +75,11 @@ export class Tokens {
 	readonly #hmacKey = randomBytes(32);
 	readonly #entries = new Map<string, Entry>();
 	readonly #refreshTokens = new Map<string, Secret>();
+	readonly #turns: LoginTurns;
 
 	constructor(options: TokensOptions) {
 		this.#options = options;
+		this.#turns = new LoginTurns(options.clock);
 	}
 
 	/** A token for that scope. @throws ProblemError of the token server, or `egress-blocked`, `redirect-refused` */
@@ -81,7 +87,7 @@ export class Tokens {
 		const key = this.#keyOf(request);
 		const known = this.#entries.get(key);
 		if (known && known.expiresAt > this.#options.clock()) return known.token;
-		const token = this.#exchange(request, key);
+		const token = this.#exchange(request);
 		const entry: Entry = { expiresAt: Number.POSITIVE_INFINITY, token };
 		this.#remember(key, entry);
 		token.then(
@@ -117,20 +123,47 @@ export class Tokens {
 		if (this.#entries.size > mostTokens && oldest !== undefined) this.#entries.delete(oldest);
 	}
 
+	/** Of what may take the place of an identity token: whatever the scope, a server may take the old one no more. */
+	#identityKeyOf({ endpoint, realm, service, credential }: TokenRequest): string {
+		return this.#hmacOf([endpoint.registry, realm.href, service, secretOf(credential)]);
+	}
+
 	#keyOf({ endpoint, reach, realm, service, scope, credential }: TokenRequest): string {
 		const parts = [endpoint.registry, reach, realm.href, service, scope, secretOf(credential)];
+		return this.#hmacOf(parts);
+	}
+
+	#hmacOf(parts: readonly unknown[]): string {
 		return createHmac('sha256', this.#hmacKey).update(JSON.stringify(parts)).digest('base64');
 	}
 
-	async #exchange(request: TokenRequest, key: string): Promise<Token> {
+	#exchange(request: TokenRequest): Promise<Token> {
 		const { endpoint, realm, credential } = request;
 		const trusted = mayHaveCredentials(endpoint, realm, this.#options.trustedRealms);
+		if (!trusted || !isUsable(credential)) return this.#ask(request, trusted);
+		return this.#turns.run(this.#identityKeyOf(request), () => this.#ask(request, trusted));
+	}
+
+	async #ask(request: TokenRequest, trusted: boolean): Promise<Token> {
+		const { credential } = request;
 		const identity = credential.kind === 'identity-token' && trusted;
 		const answer = identity
-			? await this.#withIdentity(request, this.#refreshTokens.get(key) ?? credential.token)
+			? await this.#withLatestIdentity(request, credential.token)
 			: await this.#get(request, trusted ? basicHeader(credential) : undefined);
 		if (answer.status !== 200) throw new ProblemError(refusal(request, answer, trusted));
-		return this.#read(request, answer, key);
+		return this.#read(request, answer);
+	}
+
+	/** With what the server gave in place of the identity token, if it gave any; one that is spent is not the last word. */
+	async #withLatestIdentity(request: TokenRequest, given: Secret): Promise<Answer> {
+		const key = this.#identityKeyOf(request);
+		const used = this.#refreshTokens.get(key) ?? given;
+		const answer = await this.#withIdentity(request, used);
+		if (answer.status < 400 || answer.status >= 404) return answer;
+		const latest = this.#refreshTokens.get(key);
+		if (latest === used) this.#refreshTokens.delete(key);
+		const next = latest === used ? given : (latest ?? given);
+		return next === used ? answer : this.#withIdentity(request, next);
 	}
 
 	/** OAuth2 where the server knows it; some know GET alone. */
@@ -160,12 +193,12 @@ export class Tokens {
 		}
 		const hop: Hop = { url, headers: { ...accept, ...(authorization && { authorization }) } };
 		const first = await this.#send(request, hop);
-		return followRedirects(
-			hop,
-			first,
-			(next) => this.#send(request, next),
-			() => undefined,
-		);
+		const send = (next: Hop): Promise<Answer> => this.#send(request, next);
+		return followRedirects(hop, first, send, () => undefined).catch((cause: unknown) => {
+			const { registry } = request.endpoint;
+			const problem: Problem = { ...problemOf(cause), origin: 'token-server', registry };
+			throw new ProblemError(problem, { cause });
+		});
 	}
 
 	async #send(request: TokenRequest, { url, headers }: Hop, body?: string): Promise<Answer> {
@@ -174,7 +207,7 @@ export class Tokens {
 		try {
 			const reach = egress.reachOfDerived(request.endpoint, request.reach, target);
 			return await collect(
-				agents.to(target, reach),
+				agents.to(target, reach, request.endpoint),
 				{
 					method: body === undefined ? 'GET' : 'POST',
 					path: url.pathname + url.search,
@@ -195,9 +228,18 @@ export class Tokens {
 		}
 	}
 
-	#read(request: TokenRequest, answer: Answer, key: string): Token {
+	#noteIdentity(key: string, token: Secret): void {
+		this.#refreshTokens.delete(key);
+		this.#refreshTokens.set(key, token);
+		const [oldest] = this.#refreshTokens.keys();
+		if (this.#refreshTokens.size > mostTokens && oldest !== undefined) {
+			this.#refreshTokens.delete(oldest);
+		}
+	}
+
+	#read(request: TokenRequest, answer: Answer): Token {
 		const parsed = tokenSchema.safeParse(parseJson(answer.bytes));
-		const text = parsed.data?.token ?? parsed.data?.access_token ?? '';
+		const text = parsed.data?.token || parsed.data?.access_token || '';
 		if (!parsed.success || !sendable.test(text)) {
 			throw new ProblemError({
 				code: 'malformed',
@@ -208,13 +250,12 @@ export class Tokens {
 		}
 		const { expires_in: expiresIn, refresh_token: refreshed } = parsed.data;
 		if (refreshed && !isPassing(request.credential)) {
-			this.#refreshTokens.set(key, new Secret(refreshed));
+			this.#noteIdentity(this.#identityKeyOf(request), new Secret(refreshed));
 		}
-		const lifeMs = Math.max((expiresIn ?? 0) * 1000, shortestLifeMs);
-		return {
-			secret: new Secret(text),
-			expiresAt: this.#options.clock() + lifeMs - refreshEarlyMs,
-		};
+		const lifeMs = Math.max(expiresIn * 1000, shortestLifeMs);
+		const obtainedAt = this.#options.clock();
+		const expiresAt = obtainedAt + lifeMs - refreshEarlyMs;
+		return { secret: new Secret(text), expiresAt, obtainedAt };
 	}
 }
 

@@ -2,7 +2,7 @@
  * A way through a proxy of this network: CONNECT for registries with and without TLS, so that no proxy sees more of
  * a request than the registry's name where there is TLS.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { buildConnector, type Pool } from 'undici';
 import { ProblemError, type Problem } from '../../shared/registry/problem.ts';
 import { portOf, type Endpoint } from './endpoint.ts';
@@ -18,8 +18,14 @@ export interface TunnelOptions {
 	readonly timeoutMs: number;
 }
 
-function refusal(endpoint: Endpoint, { endpoint: { host } }: OutgoingProxy, status: number): string {
-	if (status === 407) return `The proxy ${host} wants a login before it connects to ${endpoint.host}.`;
+function refusal(
+	endpoint: Endpoint,
+	{ endpoint: { host } }: OutgoingProxy,
+	status: number,
+): string {
+	if (status === 407) {
+		return `The proxy ${host} wants a login before it connects to ${endpoint.host}.`;
+	}
 	if (status === 401 || status === 403 || status === 405) {
 		return `The proxy ${host} does not connect to ${endpoint.host} (it answered ${status}).`;
 	}
@@ -54,7 +60,7 @@ async function open(
 			const where = `${host} is reached through the proxy ${proxy.endpoint.host}.`;
 			throw new ProblemError(failed(endpoint, `${where} ${reason}`), { cause });
 		});
-	if (statusCode >= 200 && statusCode < 300) return socketOf(socket);
+	if (statusCode >= 200 && statusCode < 300 && socket instanceof Socket) return socket;
 	socket.on('error', () => undefined).destroy();
 	const reason = refusal(endpoint, proxy, statusCode);
 	throw new ProblemError(failed(endpoint, reason, { status: statusCode }));

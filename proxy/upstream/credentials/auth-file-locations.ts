@@ -36,8 +36,9 @@ function runtimeFile({ variables, homeDirectory, platform, uid }: HostEnvironmen
 export function authFileLocations(host: HostEnvironment): readonly AuthFileLocation[] {
 	const { variables, homeDirectory } = host;
 	const named = variables['REGISTRY_AUTH_FILE'];
-	const configHome = variables['XDG_CONFIG_HOME'] ?? path.join(homeDirectory, '.config');
-	const docker = variables['DOCKER_CONFIG'] ?? path.join(homeDirectory, '.docker');
+	// Set to nothing counts as not set: else files of the working directory would be read.
+	const configHome = variables['XDG_CONFIG_HOME'] || path.join(homeDirectory, '.config');
+	const docker = variables['DOCKER_CONFIG'] || path.join(homeDirectory, '.docker');
 	const locations: AuthFileLocation[] = [
 		named ? { ...containersFile(named), required: true } : containersFile(runtimeFile(host)),
 		containersFile(path.join(configHome, 'containers', 'auth.json')),

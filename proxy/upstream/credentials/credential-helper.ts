@@ -1,6 +1,7 @@
 /** Credential helpers: other people's programs, run without a shell and kept short (D17, docker-credential-helpers). */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import * as z from 'zod';
+import { registryOfKey } from '../../../shared/login/entry-key.ts';
 import { loginOf } from '../../../shared/login/login.ts';
 import type { HostEnvironment } from './auth-file-locations.ts';
 import { credentialOf, type Credential } from './credential.ts';
@@ -11,7 +12,11 @@ const mostOutputBytes = 64 * 1024;
 const usualTimeoutMs = 10_000;
 const notFound = 'credentials not found in native keychain';
 
-const answerSchema = z.looseObject({ Username: z.string(), Secret: z.string() });
+const answerSchema = z.looseObject({
+	ServerURL: z.string().nullish(),
+	Username: z.string(),
+	Secret: z.string(),
+});
 
 /** What helpers need to find their key ring, agent or cloud account; nothing else is passed on. */
 const passedOn =
@@ -81,9 +86,19 @@ function runHelper(
 	});
 }
 
-function credentialIn(output: string, source: string, entry: string): Credential | 'not-an-answer' {
+/** Helpers that look for what is similar may find the login of another server, which is none of this one's business. */
+function isForAnother(stated: string, server: string): boolean {
+	return stated !== '' && registryOfKey(stated) !== registryOfKey(server);
+}
+
+function credentialIn(
+	output: string,
+	source: string,
+	entry: string,
+): Credential | 'not-an-answer' | 'for-another' {
 	try {
-		const { Username, Secret } = answerSchema.parse(JSON.parse(output));
+		const { ServerURL, Username, Secret } = answerSchema.parse(JSON.parse(output));
+		if (isForAnother(ServerURL ?? '', entry)) return 'for-another';
 		const login = loginOf(Username, Secret);
 		return login === 'none' ? { kind: 'none' } : credentialOf(login, { source, entry });
 	} catch {
@@ -124,6 +139,7 @@ export async function askHelper(call: HelperCall, host: HostEnvironment): Promis
 		return outcome.output.includes(notFound) ? { kind: 'none' } : told('failed');
 	}
 	const credential = credentialIn(outcome.output, program, server);
+	if (credential === 'for-another') return told('answered with the login of another server');
 	return credential === 'not-an-answer'
 		? told('answered with something that is no credential')
 		: credential;

@@ -23,13 +23,17 @@ export class TypedCredentials implements CredentialSource {
 	}
 
 	async find(repository: Repository): Promise<Credential> {
-		const entry = bestKey([...this.#logins.keys()], repository, true);
-		const typed = entry === undefined ? undefined : this.#logins.get(entry);
-		if (!typed) return this.#otherwise.find(repository);
-		return credentialOf(typed.login, { source, entry: typed.entry, isPassing: true });
+		return this.#typedFor(repository) ?? this.#otherwise.find(repository);
 	}
 
 	async describe(repository: Repository): Promise<CredentialUse> {
-		return credentialUse(repository.registry, await this.find(repository));
+		const typed = this.#typedFor(repository);
+		return typed ? credentialUse(repository.registry, typed) : this.#otherwise.describe(repository);
+	}
+
+	#typedFor(repository: Repository): Credential | undefined {
+		const entry = bestKey([...this.#logins.keys()], repository, true);
+		const typed = entry === undefined ? undefined : this.#logins.get(entry);
+		return typed && credentialOf(typed.login, { source, entry: typed.entry, isPassing: true });
 	}
 }

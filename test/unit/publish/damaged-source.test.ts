@@ -50,7 +50,7 @@ describeWithRegistries('a source that damages a blob', () => {
 
 	it.each([
 		['changes a bit of it', flipOneBit, 'digest-mismatch'],
-		['breaks it off', (body: Buffer) => body.subarray(0, 150_000), 'truncated'],
+		['breaks it off each time', (body: Buffer) => body.subarray(0, body.length / 2), 'truncated'],
 		['sends nothing of it', () => Buffer.alloc(0), 'truncated'],
 	])(
 		'and %s: the run fails and names it, the target never has it; once it is whole, the run finishes',

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { isPassing, mostTelling, nextStep } from '../../../proxy/transfer/attempts.ts';
+import {
+	isPassing,
+	mostTelling,
+	nextStep,
+	type AttemptsSoFar,
+} from '../../../proxy/transfer/attempts.ts';
 import { BodyPlaces } from '../../../proxy/transfer/body-places.ts';
 import { BodyWidth } from '../../../proxy/transfer/body-width.ts';
 import { InFlight } from '../../../proxy/transfer/in-flight.ts';
@@ -44,8 +49,8 @@ describe('the order of blobs', () => {
 });
 
 describe('after a failure', () => {
-	const soFar = { attempts: 1, sourcesLeft: 0, loginRanOut: false };
-	const step = (side: 'source' | 'target', what: Problem, more: Partial<typeof soFar> = {}) =>
+	const soFar: AttemptsSoFar = { attempts: 1, sourcesLeft: 0, detours: new Set() };
+	const step = (side: 'source' | 'target', what: Problem, more: Partial<AttemptsSoFar> = {}) =>
 		nextStep({ side, problem: what }, { ...soFar, ...more }, () => 0.5);
 
 	it.each([
@@ -75,11 +80,13 @@ describe('after a failure', () => {
 		expect(step('source', what, { sourcesLeft: 1 }).kind).toBe('next-source');
 	});
 
-	it('tries once more where a login ran out in the middle, and only there', () => {
-		const refused = problem('unauthorized', { status: 401 });
+	it.each([
+		['a login ran out', problem('unauthorized', { status: 401 })],
+		['a body was too large', problem('too-large', { status: 413 })],
+	])('tries once more where %s in the middle, and only there', (_name, refused) => {
 		const midway = { side: 'target', problem: refused, isMidway: true } as const;
 		expect(nextStep(midway, soFar, () => 0.5)).toEqual({ kind: 'again', afterMs: 0 });
-		const before = { ...soFar, loginRanOut: true };
+		const before = { ...soFar, detours: new Set([refused.code]) };
 		expect(nextStep(midway, before, () => 0.5).kind).toBe('give-up');
 		const denied = { ...midway, problem: problem('denied') };
 		expect(nextStep(denied, soFar, () => 0.5).kind).toBe('give-up');

@@ -85,6 +85,14 @@ describe('where auth files are looked for', () => {
 		expect(await found(credentials(variables, platform))).toBe('me:pw');
 	});
 
+	it('takes a variable that is set to nothing for one that is not set', async () => {
+		await put('.docker/config.json', { auths: { 'quay.io': entry('me:pw') } });
+		await put('.config/containers/auth.json', { auths: { 'ghcr.io': entry('you:pw') } });
+		const unset = { DOCKER_CONFIG: '', XDG_CONFIG_HOME: '', REGISTRY_AUTH_FILE: '' };
+		const source = credentials({ ...unset, XDG_RUNTIME_DIR: '', DOCKER_AUTH_CONFIG: '' });
+		expect([await found(source), await found(source, 'ghcr.io')]).toEqual(['me:pw', 'you:pw']);
+	});
+
 	it('reads ~/.dockercfg, which has entries alone', async () => {
 		await put('.dockercfg', { 'https://quay.io/v1/': entry('old:pw') });
 		expect(await found(credentials())).toBe('old:pw');
@@ -208,7 +216,7 @@ describe('damaged auth files', () => {
 });
 
 describe('credential helpers', () => {
-	const answer = `cat > "$HOME/asked"; echo '{"ServerURL":"x","Username":"h","Secret":"pw"}'`;
+	const answer = `cat > "$HOME/asked"; echo '{"ServerURL":"https://quay.io/v2/","Username":"h","Secret":"pw"}'`;
 
 	it('come before entries, and the helper of a registry before the store', async () => {
 		await helper('own', answer);
@@ -254,6 +262,12 @@ describe('credential helpers', () => {
 			/docker-credential-bad\) failed/,
 		],
 		['prints no credential', 'odd', 'echo "[hunter2]"', /no credential/],
+		[
+			'has the login of another server',
+			'lie',
+			`cat >/dev/null; echo '{"ServerURL":"quay.io.evil.test","Username":"hunter2","Secret":"hunter2"}'`,
+			/the login of another server/,
+		],
 		['prints a megabyte', 'loud', 'head -c 1000000 /dev/zero', /more than a credential can be/],
 		[
 			'hangs, and what it started hangs too',

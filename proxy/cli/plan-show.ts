@@ -20,8 +20,9 @@ function readShowArguments(args: readonly string[]) {
 	if (values.help) return undefined;
 	const [file, extra] = positionals;
 	if (file === undefined) throw new UsageError('“plan show” needs the file of a plan.');
-	if (extra !== undefined)
+	if (extra !== undefined) {
 		throw new UsageError(`“plan show” takes one file; “${extra}” is one more.`);
+	}
 	return { file, markdown: values.markdown === true };
 }
 

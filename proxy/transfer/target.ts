@@ -31,6 +31,8 @@ export interface TagWrite extends Repository {
 /** Where a tag is looked for, and where it is thought to point: looks that much depends on may be made more carefully. */
 export interface TagPlace extends Repository {
 	readonly expect?: Digest | 'absent' | undefined;
+	/** where it is to point, which it may do already */
+	readonly digest?: Digest | 'absent' | undefined;
 }
 
 /** All methods throw `ProblemError`, and retry what may be retried without anybody's bytes. */

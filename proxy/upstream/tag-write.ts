@@ -48,9 +48,12 @@ export class Tags {
 		this.#client = client;
 	}
 
-	/** Some registries answer 404 to HEAD alone, so only a GET tells of a tag that it is absent. */
+	/**
+	 * Some registries answer 404 to HEAD alone, so only a GET tells of a tag that it is absent; and what HEAD states
+	 * is held against the bytes before it counts as a conflict.
+	 */
 	async resolve(
-		{ registry, repository, expect }: TagPlace,
+		{ registry, repository, expect, digest }: TagPlace,
 		tag: string,
 		signal: AbortSignal | undefined,
 	): Promise<Place> {
@@ -61,7 +64,8 @@ export class Tags {
 		const answer = await this.#client.collect(head, call);
 		const { status } = answer;
 		const stated = answer.headers['docker-content-digest'];
-		if (status === 200 && stated !== undefined && isDigest(stated)) return stated;
+		const isPlausible = expect === undefined || stated === expect || stated === digest;
+		if (status === 200 && isPlausible && stated !== undefined && isDigest(stated)) return stated;
 		const isUnsaid = status === 200 || status === 404 || answersGetOnly(status);
 		if (isUnsaid) return this.#read(reference, call);
 		throw await this.#client.refusal(head, call, answer);
@@ -117,7 +121,8 @@ export class Tags {
 
 	/** Between two tries the tag is looked at again: the first may have gone through, or somebody else's. */
 	async #change(change: Change, signal: AbortSignal | undefined): Promise<Place> {
-		const { tag, to } = change;
+		const { to } = change;
+		const tag = { ...change.tag, digest: to };
 		for (let attempt = 1; ; attempt += 1) {
 			const seen = await this.resolve(tag, tag.tag, signal);
 			if (seen === to || seen !== tag.expect) return seen;

@@ -82,7 +82,8 @@ export async function* moveTags(context: RunContext): AsyncGenerator<Run> {
 	yield run;
 	const steps = stepsOf(run.plan, 'tag');
 	const root = steps.slice(-1);
-	yield* lookAt(context, root);
+	// Whoever moves the root's looks at it himself; only others must not go before it in vain.
+	if (steps.length > 1) yield* lookAt(context, root);
 	yield* moveGroup(context, steps.slice(0, -1));
 	yield* moveGroup(context, root);
 }

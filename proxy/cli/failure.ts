@@ -4,10 +4,18 @@ import { isRelease, type ReleaseReading } from '../../shared/release/read-releas
 import { explain } from '../../shared/report/explain.ts';
 import { printable } from '../../shared/report/printable.ts';
 
+const mostMissing = 10;
+
 /** What happened, why, and what to do about it. */
 export function failureText(problem: Problem): string {
 	const { title, why, remedies } = explain(problem);
-	return [`${title}. ${why}`, ...remedies.map((remedy) => `  - ${remedy}`)]
+	const { missing = [] } = problem;
+	const more = missing.length - mostMissing;
+	const lacks = [
+		...missing.slice(0, mostMissing).map((digest) => `  missing there: ${digest}`),
+		...(more > 0 ? [`  and ${more} more`] : []),
+	];
+	return [`${title}. ${why}`, ...lacks, ...remedies.map((remedy) => `  - ${remedy}`)]
 		.map((line) => `${printable(line)}\n`)
 		.join('');
 }

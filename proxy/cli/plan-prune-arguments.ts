@@ -2,7 +2,12 @@
 import { parsePlatform, type PlatformKey } from '../../shared/oci/platform.ts';
 import type { Reference } from '../../shared/oci/reference.ts';
 import { readDraft, type DraftField } from '../../shared/release/prune-draft.ts';
-import { defaultTagTemplate, type PruneDraft } from '../../shared/release/prune-fields.ts';
+import {
+	defaultTagTemplate,
+	pruneModes,
+	type PruneDraft,
+	type PruneMode,
+} from '../../shared/release/prune-fields.ts';
 import type { PruneChoices } from '../../shared/release/prune-release.ts';
 import type { PrunePreset, PruneSelection } from '../../shared/release/prune-selection.ts';
 import { parseFlags } from './arguments.ts';
@@ -37,6 +42,7 @@ const flags = {
 	...registryFlags,
 	to: { type: 'string' },
 	release: { type: 'string' },
+	mode: { type: 'string' },
 	'drop-placeholders': { type: 'boolean' },
 	keep: { type: 'string', multiple: true },
 	components: { type: 'string', multiple: true },
@@ -71,7 +77,13 @@ function readCells(flag: string, texts: readonly string[] = []): readonly NamedC
 	});
 }
 
-function readPreset(values: Values): PrunePreset {
+function readMode({ mode = 'prune' }: Values): PruneMode {
+	const known = pruneModes.find((each) => each === mode);
+	if (known) return known;
+	throw new UsageError(`“${mode}” after --mode is none: there are prune, sparse and whole.`);
+}
+
+function readPreset(values: Values, mode: PruneMode): PrunePreset {
 	const { keep, drop, toggle } = values;
 	if (values['drop-placeholders'] && keep) {
 		throw new UsageError('Either --drop-placeholders or --keep, not both.');
@@ -81,7 +93,12 @@ function readPreset(values: Values): PrunePreset {
 		const platforms: readonly PlatformKey[] = readPlatforms('keep', keep);
 		return { kind: 'platforms', keep: [...new Set(platforms)] };
 	}
-	if (drop || toggle) return { kind: 'none' };
+	if (drop && mode === 'whole') {
+		throw new UsageError(
+			'--mode whole copies everything: leave --drop out, or choose another mode.',
+		);
+	}
+	if (drop || toggle || mode === 'whole') return { kind: 'none' };
 	throw new UsageError(
 		'What is to go? Give --drop-placeholders, --keep PLATFORMS or --drop COMPONENT@PLATFORM.',
 	);
@@ -93,6 +110,7 @@ function splitList(texts: readonly string[] = []): readonly string[] {
 }
 
 const flagOf: Readonly<Record<DraftField, string>> = {
+	mode: '--mode',
 	keep: '--keep',
 	to: '--to',
 	release: '--release',
@@ -101,9 +119,11 @@ const flagOf: Readonly<Record<DraftField, string>> = {
 };
 
 function readChoices(values: Values): PruneChoices {
+	const mode = readMode(values);
 	const draft: PruneDraft = {
+		mode,
 		selection: {
-			preset: readPreset(values),
+			preset: readPreset(values, mode),
 			components: splitList(values.components),
 			exclude: splitList(values.exclude),
 			toggled: readCells('toggle', values.toggle),

@@ -5,6 +5,7 @@ import { estimate, type Estimate } from '../../shared/plan/estimate.ts';
 import { printPlan } from '../../shared/plan/plan-file.ts';
 import { hidesTarget, planPrune } from '../../shared/plan/plan-prune.ts';
 import type { Plan } from '../../shared/plan/plan.ts';
+import { mergeFacts, type CapabilityFact } from '../../shared/registry/capabilities.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import { assessCoverage, type Coverage } from '../../shared/release/coverage.ts';
@@ -16,14 +17,16 @@ import {
 	startReading,
 	type ReleaseReading,
 } from '../../shared/release/read-release.ts';
+import { capabilityText } from '../../shared/report/capability-words.ts';
 import { planMarkdown } from '../../shared/report/plan-markdown.ts';
 import { planText } from '../../shared/report/plan-text.ts';
 import { printable } from '../../shared/report/printable.ts';
 import { inflate } from '../server/inflate.ts';
-import { openOwnRegistries } from '../server/own-registries.ts';
+import type { OpenRegistries } from '../server/own-registries.ts';
 import { hashBytes } from '../hashing.ts';
 import { failureText, problemOfReading } from './failure.ts';
 import { checkWritable, writeTextFile } from './files.ts';
+import { openMirrored } from './mirrors.ts';
 import type { Output } from './output.ts';
 import {
 	readPlanPruneArguments,
@@ -92,16 +95,34 @@ interface MadePlan {
 	readonly plan: Plan;
 	/** The target shows itself only to who may push there. */
 	readonly asWriter: boolean;
+	/** what is known of its targets */
+	readonly facts: readonly CapabilityFact[];
+}
+
+/** What can be known of the targets before anything is written. */
+async function factsAbout(
+	registries: OpenRegistries,
+	{ choices, estimate: isAsked }: PlanPruneArguments,
+): Promise<readonly CapabilityFact[]> {
+	if (!isAsked && choices.mode !== 'sparse') return [];
+	const targets = [choices.repository, choices.release];
+	return mergeFacts(
+		...(await Promise.all(targets.map((each) => registries.findCapabilities(each)))),
+	);
 }
 
 /** Whoever names a target here may push to it: where a reader is refused, the registry is asked as a writer. */
-async function makePlan(registries: RegistryReader, args: PlanPruneArguments): Promise<MadePlan> {
-	const reading = await readToEnd(registries, args);
+async function makePlan(registries: OpenRegistries, args: PlanPruneArguments): Promise<MadePlan> {
+	const [reading, facts] = await Promise.all([
+		readToEnd(registries, args),
+		factsAbout(registries, args),
+	]);
 	const choices = withDrops(assessCoverage(reading), args.choices, args.drops);
 	const compress = (bytes: Uint8Array) => Promise.resolve(gzip(bytes));
 	const tools = { registries, hash: hashBytes, gzip: compress, inflate };
 	const make = async (asWriter: boolean): Promise<MadePlan> => {
-		return { plan: await planPrune(tools, reading, choices, { asWriter }), asWriter };
+		const plan = await planPrune(tools, reading, choices, { asWriter, facts });
+		return { plan, asWriter, facts };
 	};
 	try {
 		return await make(false);
@@ -132,8 +153,16 @@ function nextText({ file, surroundings }: PlanPruneArguments): string {
 		: `\nRun it:  ${commandLine(['espalier', 'run', file, ...surroundings])}\n`;
 }
 
+function factsText(
+	facts: readonly CapabilityFact[],
+	{ choices: { repository, release } }: PlanPruneArguments,
+): string {
+	const lines = capabilityText(facts, [repository, release]);
+	return `\n${lines.map((line) => `${printable(line)}\n`).join('')}`;
+}
+
 async function deliver(
-	plan: Plan,
+	{ plan, facts }: MadePlan,
 	cost: Estimate | undefined,
 	args: PlanPruneArguments,
 	{ stdout, stderr }: Output,
@@ -148,20 +177,20 @@ async function deliver(
 	if (file === undefined) stdout.write(printPlan(plan));
 	const words = file === undefined ? stderr : stdout;
 	words.write(planText(plan, cost));
+	if (facts.length > 0) words.write(factsText(facts, args));
 	words.write(nextText(args));
 }
 
 /** Makes the plan and prints it. @returns the exit code */
 async function printPrunePlan(
-	registries: RegistryReader,
+	registries: OpenRegistries,
 	args: PlanPruneArguments,
 	output: Output,
 ): Promise<number> {
 	try {
 		const made = await makePlan(registries, args);
-		const { plan } = made;
 		const cost = args.estimate ? await tryEstimate(registries, made, output) : undefined;
-		await deliver(plan, cost, args, output);
+		await deliver(made, cost, args, output);
 		return 0;
 	} catch (error) {
 		if (!(error instanceof ProblemError)) throw error;
@@ -182,7 +211,7 @@ export async function planPruneCommand(args: readonly string[], output: Output):
 	if (read.file !== undefined) await checkWritable(read.file);
 	const { reference, choices } = read;
 	const named = [reference, choices.repository, choices.release].map(({ registry }) => registry);
-	const registries = await openOwnRegistries(read, named);
+	const registries = await openMirrored(read, named, output);
 	try {
 		return await printPrunePlan(registries, read, output);
 	} finally {

@@ -1,6 +1,7 @@
 /** Everything below manifests, of whatever kind: what has to be there before they can be. */
 import { isDigest, type Digest } from '../oci/digest.ts';
 import { readManifest, type Document } from '../oci/document.ts';
+import { readJson } from '../oci/json-value.ts';
 import { artifactManifestSchema, type Child, type Descriptor } from '../oci/manifest.ts';
 import { manifestMediaTypes, mediaTypes } from '../oci/media-type.ts';
 import {
@@ -9,6 +10,7 @@ import {
 	type DigestReference,
 	type Repository,
 } from '../oci/reference.ts';
+import { limits } from '../registry/limits.ts';
 import { ProblemError, saysAbsent, type Problem } from '../registry/problem.ts';
 import type { CallOptions, DocumentResult, RegistryReader } from '../registry/registries.ts';
 import type { Documents } from './documents.ts';
@@ -20,6 +22,8 @@ export interface ClosureNode {
 	/** Config and layers, or the blobs of an artifact. */
 	readonly blobs: readonly Descriptor[];
 	readonly children: readonly Digest[];
+	/** Children that are listed, but were left out. */
+	readonly left: readonly Digest[];
 	/** 0 for a manifest without children, one more than the highest of its children otherwise. */
 	readonly height: number;
 }
@@ -34,7 +38,12 @@ export interface ClosureOptions extends CallOptions {
 	readonly made: ReadonlyMap<Digest, Document>;
 	/** What was read already; what is read here is added. */
 	readonly documents: Documents;
+	/** By the digest of an index: children of it that are neither read nor to be there. */
+	readonly without?: Without | undefined;
 }
+
+/** Digests of children, by the digest of the index that lists them. */
+export type Without = ReadonlyMap<Digest, ReadonlySet<Digest>>;
 
 interface References {
 	readonly blobs: readonly Descriptor[];
@@ -71,8 +80,8 @@ function referencesOf(reference: DigestReference, document: Document): Reference
 			if (content.mediaType !== mediaTypes.ociArtifact) {
 				return refuse(reference, `${content.mediaType} is not a form that can be copied by digest`);
 			}
-			const json: unknown = JSON.parse(new TextDecoder().decode(document.bytes));
-			const artifact = artifactManifestSchema.safeParse(json);
+			const json = readJson(new TextDecoder().decode(document.bytes));
+			const artifact = artifactManifestSchema.safeParse(json.ok ? json.value : undefined);
 			if (!artifact.success) return refuse(reference, 'it is no artifact manifest');
 			return { blobs: artifact.data.blobs ?? [], children: [] };
 		}
@@ -118,7 +127,8 @@ class ClosureReader {
 	async readAll(roots: readonly DigestReference[]): Promise<void> {
 		const seen = new Set<string>();
 		let level = roots;
-		while (level.length > 0) {
+		// One level more than is taken: what is nested deeper is refused, and not read for ever.
+		for (let depth = 0; level.length > 0 && depth <= limits.indexDepth + 1; depth += 1) {
 			const fresh = new Map(level.map((reference) => [formatReference(reference), reference]));
 			for (const name of seen) fresh.delete(name);
 			for (const name of fresh.keys()) seen.add(name);
@@ -128,10 +138,16 @@ class ClosureReader {
 		}
 	}
 
+	isLeft(index: DigestReference, { digest }: Child): boolean {
+		return isDigest(digest) && (this.#options.without?.get(index.digest)?.has(digest) ?? false);
+	}
+
 	#childrenOf(reference: DigestReference): readonly DigestReference[] {
 		const document = this.document(reference);
 		if (!document) return [];
-		return referencesOf(reference, document).children.map(({ digest, mediaType }) => {
+		const { children } = referencesOf(reference, document);
+		const wanted = children.filter((child) => !this.isLeft(reference, child));
+		return wanted.map(({ digest, mediaType }) => {
 			if (!isDigest(digest)) refuse(reference, `it lists ${digest}, which cannot be verified`);
 			const child = byDigest(reference, digest);
 			if (!manifestMediaTypes.includes(mediaType) && !this.document(child)) {
@@ -188,11 +204,15 @@ export async function closure(
 		const document = reader.document(reference);
 		if (!document || above.has(name)) return refuse(reference, 'it lists itself');
 		const { blobs, children } = referencesOf(reference, document);
+		if (above.size > limits.indexDepth) return refuse(reference, 'it is nested too deep');
 		const below = new Set([...above, name]);
-		const listed = children.map((child) => ({
-			child,
-			reference: byDigest(reference, child.digest as Digest),
-		}));
+		const isLeft = (child: Child) => reader.isLeft(reference, child);
+		const listed = children
+			.filter((child) => !isLeft(child))
+			.map((child) => ({
+				child,
+				reference: byDigest(reference, child.digest as Digest),
+			}));
 		const manifests = listed.filter(({ reference: each }) => !reader.isBlob(each));
 		const visited = manifests.map(({ reference: each }) => visit(each, below));
 		const node: ClosureNode = {
@@ -205,6 +225,7 @@ export async function closure(
 					.map(({ child, reference: { digest } }) => ({ ...child, digest })),
 			],
 			children: visited.map(({ document: { digest } }) => digest),
+			left: [...new Set(children.filter(isLeft).map(({ digest }) => digest as Digest))],
 			height: visited.reduce((highest, { height }) => Math.max(highest, height + 1), 0),
 		};
 		nodes.set(name, node);

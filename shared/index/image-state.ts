@@ -34,6 +34,8 @@ export type ImageState =
 			/** Set where the config disagrees with the listed platform: a sentence that names both. */
 			readonly disagreement?: string;
 			readonly checkedAt: number;
+			/** Where its manifest was read, where that is a mirror of the repository. */
+			readonly readFrom?: Repository;
 	  };
 
 type Failure = Extract<ImageState, { kind: 'unchecked' | 'broken' }>;
@@ -148,7 +150,7 @@ function readState(
 	{ promised }: PromisedImage,
 	manifest: ImageManifest,
 	documents: Documents,
-): Omit<ReadState, 'kind' | 'manifest' | 'checkedAt'> | Failure | { kind: 'pending' } {
+): Omit<ReadState, 'kind' | 'manifest' | 'checkedAt' | 'readFrom'> | Failure | { kind: 'pending' } {
 	if (!isImageConfigType(manifest.config.mediaType)) return artifactState(manifest, promised);
 	const result = documents.config(repository, manifest.config.digest);
 	if (result) {
@@ -178,5 +180,6 @@ export function imageState(
 	if (isFailure(manifest)) return manifest;
 	const state = readState(repository, image, manifest, documents);
 	if ('kind' in state) return state;
-	return { kind: 'read', ...state, manifest, checkedAt: result.checkedAt };
+	const { checkedAt, readFrom } = result;
+	return { kind: 'read', ...state, manifest, checkedAt, ...(readFrom && { readFrom }) };
 }

@@ -1,7 +1,7 @@
 /** The images that a reference stands for: an index's children, through nested indexes, or the image itself. */
 import { isDigest, type Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/document.ts';
-import { isAttestation, type Child } from '../oci/manifest.ts';
+import { isAttestation, mostChildren, type Child } from '../oci/manifest.ts';
 import { isImageManifestType, isIndexType } from '../oci/media-type.ts';
 import { platformKey, type PlatformKey } from '../oci/platform.ts';
 import type { Repository } from '../oci/reference.ts';
@@ -28,6 +28,8 @@ class ImageLister {
 	readonly #repository: Repository;
 	readonly #documents: Documents;
 	readonly #above = new Set<string>();
+	/** Indexes that list each other many times would stand for more images than anything can hold. */
+	#listed = 0;
 
 	constructor(repository: Repository, documents: Documents) {
 		this.#repository = repository;
@@ -58,6 +60,10 @@ class ImageLister {
 		if (this.#above.size > limits.indexDepth) {
 			return [this.#unread(child, { kind: 'unchecked', reason: 'It is nested too deep.' })];
 		}
+		if (this.#listed > mostChildren) {
+			const reason = `More than ${mostChildren} images are listed.`;
+			return [this.#unread(child, { kind: 'unchecked', reason })];
+		}
 		const result = this.#documents.manifest(this.#repository, digest);
 		if (!result) return [this.#unread(child, { kind: 'pending' })];
 		if (!result.ok) return [this.#unread(child, failure('index', result.problem))];
@@ -76,6 +82,7 @@ class ImageLister {
 		}
 		if (content.kind !== 'index') return [];
 		this.#above.add(digest);
+		this.#listed += content.index.manifests.length;
 		const images = content.index.manifests.flatMap((child) => {
 			if (isIndexType(child.mediaType)) return this.#nested(child);
 			return isRunnable(child) ? [this.#image(child)] : [];

@@ -30,13 +30,15 @@ function flag(name: string, value: string): readonly string[] {
  * @param ref the release, as the link names it
  */
 export function pruneCommand(ref: string, draft: PruneDraft): string {
-	const { selection, to, release, tagTemplate, selfContained, version, rewriteVersion } = draft;
+	const { mode, selection, to, release, tagTemplate, selfContained, version, rewriteVersion } =
+		draft;
 	const { components, exclude, toggled } = selection;
 	return [
 		'espalier plan prune',
 		shellWord(ref),
 		...flag('to', to),
 		...flag('release', release),
+		...(mode === 'prune' ? [] : ['--mode', mode]),
 		...presetFlags(selection),
 		...components.flatMap((glob) => flag('components', glob)),
 		...exclude.flatMap((glob) => flag('exclude', glob)),
@@ -44,7 +46,7 @@ export function pruneCommand(ref: string, draft: PruneDraft): string {
 		...(tagTemplate === defaultTagTemplate ? [] : flag('tag-template', tagTemplate)),
 		...(version === '' ? [] : flag('version', version)),
 		...(rewriteVersion ? ['--rewrite-version'] : []),
-		...(selfContained ? ['--self-contained'] : []),
+		...(selfContained && mode === 'prune' ? ['--self-contained'] : []),
 		'-o plan.json',
 	].join(' ');
 }

@@ -47,6 +47,7 @@ const noTags = 'none';
 /** The order of keys is the order in links. */
 export const pruneShape = {
 	prune: z.enum(['none', 'placeholders', 'platforms']).optional(),
+	mode: z.enum(['sparse', 'whole']).optional(),
 	keep: platforms.optional(),
 	only: list.optional(),
 	except: list.optional(),
@@ -71,6 +72,7 @@ export function draftOf(params: PruneParams): PruneDraft | undefined {
 	if (params.prune === undefined) return undefined;
 	const { only = [], except = [], toggle = [], tags = defaultTagTemplate } = params;
 	return {
+		mode: params.mode ?? 'prune',
 		selection: { preset: presetOf(params), components: only, exclude: except, toggled: toggle },
 		to: params.to ?? '',
 		release: params.release ?? '',
@@ -85,11 +87,12 @@ export function draftOf(params: PruneParams): PruneDraft | undefined {
 export function pruneParams(draft: PruneDraft | undefined): {
 	readonly [Key in keyof PruneParams]-?: PruneParams[Key] | undefined;
 } {
-	const { selection, to, release, tagTemplate, selfContained, version, rewriteVersion } =
+	const { mode, selection, to, release, tagTemplate, selfContained, version, rewriteVersion } =
 		draft ?? emptyDraft;
 	const { preset, components, exclude, toggled } = selection;
 	return {
 		prune: draft && preset.kind,
+		mode: mode === 'prune' ? undefined : mode,
 		keep: preset.kind === 'platforms' && preset.keep.length > 0 ? [...preset.keep] : undefined,
 		only: components.length > 0 ? [...components] : undefined,
 		except: exclude.length > 0 ? [...exclude] : undefined,

@@ -1,5 +1,5 @@
 /** What publishing a pruned release breaks, and what it leaves intact, in sentences. */
-import type { PruneSubject } from './subject.ts';
+import { modeOf, type PruneSubject } from './subject.ts';
 
 export interface Consequences {
 	readonly broken: readonly string[];
@@ -58,7 +58,55 @@ function oldVersion({ mentions, version }: PruneSubject): readonly string[] {
 	];
 }
 
+/** What a sparse release lists and the target does not have. */
+function leftChildren({ components, release, choices }: PruneSubject): readonly string[] {
+	const losing = components.filter(({ left = [] }) => left.length > 0);
+	const children = losing.reduce((sum, { left = [] }) => sum + left.length, 0);
+	const ofComponents =
+		losing.length === 0
+			? []
+			: [
+					`${plural(children, 'child', 'children')} of ${plural(losing.length, 'component')}: listed, not copied. Whoever pulls them from ${choices.repository} is told that they are not there.`,
+				];
+	const { left = [] } = release;
+	return left.length === 0
+		? ofComponents
+		: [
+				...ofComponents,
+				`${plural(left.length, 'release image')} (${left.map(({ platform, digest }) => platform ?? digest).join(', ')}): listed, not copied.`,
+			];
+}
+
+/** What holds of a release that keeps every byte, and has to be known of it. */
+function keptConsequences(subject: PruneSubject): Consequences {
+	const { source, components, choices } = subject;
+	const broken = leftChildren(subject);
+	const isSparse = modeOf(subject) === 'sparse';
+	const asked =
+		broken.length > 0
+			? 'Whether the target takes a sparse index, if that is not known yet, is found at the first index push, before any tag: one index is pushed first, with nothing but its own children.'
+			: 'Nothing is left out in the end: every child that was to go comes along for another index.';
+	return {
+		broken,
+		intact: [
+			'The release: not a byte of it changes.',
+			`The release signature and the update graph: both know ${source.digest}, which stays.`,
+			'Signatures of all indexes and images: every digest stays.',
+		],
+		notes: [
+			...(components.length > 0
+				? [
+						`The payload goes on naming the places where its components were: clusters find them in ${choices.repository} by mirror rules (ImageDigestMirrorSet), which are printed once it is published.`,
+					]
+				: []),
+			...(isSparse ? [asked] : []),
+			...subject.notes,
+		],
+	};
+}
+
 export function consequencesOf(subject: PruneSubject): Consequences {
+	if (modeOf(subject) !== 'prune') return keptConsequences(subject);
 	const { source, release, components } = subject;
 	const isNew = release.digest !== source.digest;
 	return {

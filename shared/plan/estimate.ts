@@ -47,7 +47,8 @@ async function presentBlobs(
 		forWriting: options.asWriter,
 	}));
 	const present = new Set<string>();
-	for await (const result of registries.exists(requests, { signal: options.signal, fresh: true })) {
+	const call = { signal: options.signal, fresh: true, exact: true };
+	for await (const result of registries.exists(requests, call)) {
 		// Where a registry does not say, it counts as not there: the estimate is then too high, never too low.
 		if (result.ok && result.present) present.add(formatReference(result.request.reference));
 	}

@@ -1,5 +1,5 @@
 /** From a decision to a plan: what has to be copied, uploaded and pushed before which tag may move. */
-import { closure, type ClosureNode } from '../index/closure.ts';
+import { closure, type ClosureNode, type Without } from '../index/closure.ts';
 import type { Documents } from '../index/documents.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Document } from '../oci/document.ts';
@@ -36,6 +36,8 @@ export interface Publication {
 	readonly blobs: readonly MadeBlob[];
 	/** In the order in which they move, the most important last. */
 	readonly tags: readonly PublishedTag[];
+	/** By the digest of an index that stays as it is: children that are not copied for it. */
+	readonly without?: Without | undefined;
 }
 
 export interface PlanTools {
@@ -86,7 +88,8 @@ class StepMaker {
 		return this.#repositories.place(formatRepository(place), () => place);
 	}
 
-	add({ place, document, blobs, children, height }: ClosureNode, target: Repository): void {
+	add(node: ClosureNode, target: Repository): void {
+		const { place, document, blobs, children, left, height } = node;
 		const to = this.repository(target);
 		const isMade = this.#madeManifests.has(document.digest);
 		const content = this.#manifestContent(document, isMade);
@@ -97,7 +100,15 @@ class StepMaker {
 			...blobs.map((blob) => this.#blob(blob, place, to)),
 			...children.map((digest) => this.#contents.place(digest, () => unreached(digest))),
 		];
-		const step: ManifestStep = { kind: 'manifest', content, to, from, needs: [...new Set(needs)] };
+		const without = left.length > 0 ? { without: left } : {};
+		const step: ManifestStep = {
+			kind: 'manifest',
+			content,
+			to,
+			from,
+			needs: [...new Set(needs)],
+			...without,
+		};
 		this.#manifests.set(name, { step, height });
 	}
 
@@ -190,7 +201,11 @@ export async function readTags(
 		forWriting: asWriter,
 	}));
 	const found = new Map<string, Digest | 'absent'>();
-	for await (const result of registries.readManifests(requests, { signal, fresh: true })) {
+	for await (const result of registries.readManifests(requests, {
+		signal,
+		fresh: true,
+		exact: true,
+	})) {
 		const name = formatReference(result.request.reference);
 		if (result.ok) found.set(name, result.document.digest);
 		else if (saysNoTag(result.problem)) found.set(name, 'absent');
@@ -208,19 +223,20 @@ export async function makePlan(
 	publication: Publication,
 	{ signal, asWriter }: LookOptions = {},
 ): Promise<Plan> {
-	const { subject, roots, tags, manifests } = publication;
+	const { subject, roots, tags, manifests, without } = publication;
 	const made = new Map(manifests.map((document) => [document.digest, document]));
+	const reading = { made, documents, signal, without };
 	const maker = new StepMaker(publication);
 	const [seen] = await Promise.all([
 		readTags(registries, tags, { signal, asWriter }),
 		closure(
 			registries,
 			roots.map(({ from, digest }) => ({ place: from, digest })),
-			{ made, documents, signal },
+			reading,
 		),
 	]);
 	for (const { digest, to, from } of roots) {
-		const below = await closure(registries, [{ place: from, digest }], { made, documents, signal });
+		const below = await closure(registries, [{ place: from, digest }], reading);
 		for (const node of below) maker.add(node, to);
 	}
 	const steps = tags.map((tag): TagStep => {

@@ -1,4 +1,4 @@
-/** What to type once a pruned release is published, and what clusters need for it. */
+/** What to type once a release is published, and what clusters need for it. */
 import {
 	byDigest,
 	formatReference,
@@ -6,7 +6,7 @@ import {
 	parseReference,
 	storeRegistry,
 } from '../oci/reference.ts';
-import type { PruneSubject } from './subject.ts';
+import { modeOf, type PruneSubject } from './subject.ts';
 
 export interface NextStep {
 	readonly title: string;
@@ -22,10 +22,21 @@ function repositoryOf(pullspec: string): string | undefined {
 	return parsed.ok ? formatRepository(parsed.reference) : undefined;
 }
 
+/** As pullspecs by digest; a release that keeps its bytes is found under its old name too. */
+function movedImages(
+	subject: PruneSubject,
+): readonly { readonly from: string; readonly to: string }[] {
+	const { components, source } = subject;
+	const parsed = parseReference(source.reference);
+	if (!parsed.ok || modeOf(subject) === 'prune') return components;
+	const from = formatReference(byDigest(parsed.reference, source.digest));
+	return [...components, { from, to: publishedRelease(subject) }];
+}
+
 /** Where components came from and where they are now: only digests that did not change can be mirrored. */
-function movedRepositories({ components }: PruneSubject): ReadonlyMap<string, ReadonlySet<string>> {
+function movedRepositories(subject: PruneSubject): ReadonlyMap<string, ReadonlySet<string>> {
 	const moved = new Map<string, Set<string>>();
-	for (const { from, to } of components) {
+	for (const { from, to } of movedImages(subject)) {
 		const source = repositoryOf(from);
 		const target = repositoryOf(to);
 		const isSame = from.split('@')[1] === to.split('@')[1];
@@ -58,10 +69,15 @@ function imageDigestMirrorSet(subject: PruneSubject): string | undefined {
 }
 
 /** The registries whose logins a cluster needs to pull the release. */
-function neededLogins({ choices, registries }: PruneSubject): readonly string[] {
-	const release = parseReference(choices.release);
-	const own = release.ok ? [release.reference.registry] : [];
-	return [...new Set([...own, ...registries])];
+function neededLogins(subject: PruneSubject): readonly string[] {
+	const { choices, registries } = subject;
+	const isKept = modeOf(subject) !== 'prune';
+	// With mirror rules clusters pull from the copies; else from where the payload says.
+	const own = [choices.release, ...(isKept ? [choices.repository] : [])].flatMap((text) => {
+		const parsed = parseReference(text);
+		return parsed.ok ? [parsed.reference.registry] : [];
+	});
+	return [...new Set([...own, ...(isKept ? [] : registries)])];
 }
 
 /** The release by digest, as clusters want it. */
@@ -91,6 +107,51 @@ function pullNote(registries: readonly string[]): string {
 	return `${logins} ${here.join(', ')} ${here.length === 1 ? 'is' : 'are'} on this machine: clusters pull from there only under a name that means the same to them.`;
 }
 
+const mirrorFile = 'image-digest-mirror-set.yaml';
+
+/** What keeps its bytes names its old places: without mirror rules clusters look there. */
+function stepsForCopy(
+	release: string,
+	{
+		look,
+		registries,
+		mirrorSet,
+	}: {
+		readonly look: string;
+		readonly registries: readonly string[];
+		readonly mirrorSet: string | undefined;
+	},
+): readonly NextStep[] {
+	const mirrored = mirrorSet === undefined ? '' : ` --idms-file=${mirrorFile}`;
+	return [
+		...(mirrorSet === undefined
+			? []
+			: [
+					{
+						title: 'Let clusters find the copies',
+						text: mirrorSet,
+						note: `The payload still names the old repositories; by this clusters look into the new ones first: oc apply -f ${mirrorFile}. For a new cluster its list of mirrors goes into install-config.yaml, as imageDigestSources.`,
+						fileName: mirrorFile,
+					},
+				]),
+		{ title: 'Look at it', text: `${look}\noc adm release info${mirrored} ${release}` },
+		{
+			title: 'Get the installer and the client for it',
+			text: `oc adm release extract --tools${mirrored} ${release}`,
+		},
+		{
+			title: 'Install a cluster from it',
+			text: `OPENSHIFT_INSTALL_RELEASE_IMAGE_OVERRIDE=${release} openshift-install create cluster`,
+			note: pullNote(registries),
+		},
+		{
+			title: 'Update a cluster to it',
+			text: `oc adm upgrade --allow-explicit-upgrade --to-image=${release}`,
+			note: 'The digest is the published one, so its signature holds. A cluster that cannot reach the place where signatures are kept needs it as a config map in openshift-config-managed.',
+		},
+	];
+}
+
 /** @param flags what espalier needs on its command line to reach the same registries */
 export function nextSteps(subject: PruneSubject, flags = ''): readonly NextStep[] {
 	const release = publishedRelease(subject);
@@ -98,6 +159,7 @@ export function nextSteps(subject: PruneSubject, flags = ''): readonly NextStep[
 	const look = ['espalier audit', release, flags].filter(Boolean).join(' ');
 	if (registries.includes(storeRegistry)) return stepsInStore(look);
 	const mirrorSet = imageDigestMirrorSet(subject);
+	if (modeOf(subject) !== 'prune') return stepsForCopy(release, { look, registries, mirrorSet });
 	return [
 		{
 			title: 'Look at it',

@@ -1,16 +1,20 @@
 /** Holds a plan that came from anywhere against itself: what it says it does is what its steps do. */
 import { referencedDigests } from '../index/closure.ts';
 import { readManifest } from '../oci/document.ts';
+import { isIndexType } from '../oci/media-type.ts';
 import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
+import { limits } from '../registry/limits.ts';
 import { ProblemError } from '../registry/problem.ts';
 import {
 	isInPlace,
+	stepsOf,
 	type Content,
 	type ManifestStep,
 	type Plan,
 	type Step,
 	type TagStep,
 } from './plan.ts';
+import { modeOf, type PruneSubject } from './subject.ts';
 
 /** @throws ProblemError `plan-invalid` */
 export function refusePlan(reason: string, cause?: unknown): never {
@@ -24,6 +28,10 @@ class StepCheck {
 	readonly #used = new Set<number>();
 	readonly #usedContents = new Set<number>();
 	readonly #writes = new Set<string>();
+	/** All manifests that the plan writes. */
+	readonly #manifests = new Set<string>();
+	/** Of those that were met, how many levels are below them. */
+	readonly #heights = new Map<string, number>();
 
 	constructor({ contents, repositories }: Pick<Plan, 'contents' | 'repositories'>) {
 		this.#contents = contents;
@@ -33,6 +41,9 @@ class StepCheck {
 	check(steps: readonly Step[]): void {
 		const order = { blob: 0, upload: 1, manifest: 2, tag: 3 };
 		let latest = 0;
+		for (const { to, content } of stepsOf({ steps }, 'manifest')) {
+			this.#manifests.add(`manifest ${to} ${content}`);
+		}
 		for (const step of steps) {
 			if (order[step.kind] < latest) refusePlan(`A ${step.kind} step comes too late.`);
 			latest = order[step.kind];
@@ -90,10 +101,38 @@ class StepCheck {
 		}
 	}
 
+	/** Only an index that is copied as it is can be sparse, and of what is left out nothing is needed. */
+	#without(step: ManifestStep, content: Content | undefined, what: string): void {
+		const { without } = step;
+		if (without === undefined) return;
+		const isCopiedIndex = content && !content.bytes && isIndexType(content.mediaType);
+		if (!isCopiedIndex) refusePlan(`The ${what} is no index, so no children can be left out.`);
+		const needed = new Set(step.needs.map((place) => this.#contents[place]?.digest));
+		const both = without.find((digest) => needed.has(digest));
+		if (both) refusePlan(`The ${what} needs ${both}, and leaves it out.`);
+	}
+
+	/** Children come before what lists them, so nothing needs itself, and the levels of a run are few. */
+	#placeAbove({ to, content, needs }: ManifestStep, what: string): void {
+		let height = 0;
+		for (const need of needs) {
+			const key = `manifest ${to} ${need}`;
+			const below = this.#heights.get(key);
+			if (below === undefined && this.#manifests.has(key)) {
+				refusePlan(`The ${what} comes before what it needs.`);
+			}
+			if (below !== undefined) height = Math.max(height, below + 1);
+		}
+		if (height > limits.indexDepth + 1) refusePlan(`The ${what} is nested too deep.`);
+		this.#heights.set(`manifest ${to} ${content}`, height);
+	}
+
 	#manifest(step: ManifestStep, content: Content | undefined, what: string): void {
 		if ((content?.bytes === undefined) !== step.from.length > 0) {
 			refusePlan(`The ${what} needs either its bytes or a place to copy it from.`);
 		}
+		this.#without(step, content, what);
+		this.#placeAbove(step, what);
 		if (!content?.bytes) return;
 		const read = readManifest({ ...content, bytes: content.bytes });
 		if (read.kind === 'malformed') refusePlan(`The ${what} cannot be read: ${read.reason}.`);
@@ -105,6 +144,33 @@ class StepCheck {
 			refusePlan(`The ${what} needs other things than the plan says.`);
 		}
 	}
+}
+
+/** Other bytes than those of the source are for pruned releases alone. */
+function checkKept({ contents }: Pick<Plan, 'contents'>, { source, release }: PruneSubject): void {
+	const made = contents.find(({ bytes }) => bytes !== undefined);
+	if (made) refusePlan(`It says that everything keeps its bytes, but it makes ${made.digest}.`);
+	if (release.digest !== source.digest) {
+		refusePlan(`It says that the release keeps its bytes, but publishes ${release.digest}.`);
+	}
+}
+
+/** What is left out is what the plan says at the top; a run relies on it. */
+function checkMode({ contents, steps }: Omit<Plan, 'id'>, subject: PruneSubject): void {
+	const mode = modeOf(subject);
+	if (mode !== 'prune') checkKept({ contents }, subject);
+	const left = new Set(
+		[subject.release, ...subject.components].flatMap((part) =>
+			(part.left ?? []).map(({ digest }) => digest),
+		),
+	);
+	if (left.size > 0 && mode !== 'sparse') {
+		refusePlan('It says that children are left out, but not that its indexes are sparse.');
+	}
+	const unsaid = steps
+		.flatMap((step) => (step.kind === 'manifest' ? (step.without ?? []) : []))
+		.find((digest) => !left.has(digest));
+	if (unsaid) refusePlan(`It leaves ${unsaid} out without saying so.`);
 }
 
 function tagName({ to, tag }: TagStep, repositories: readonly Repository[]): string | undefined {
@@ -135,6 +201,7 @@ export function checkSubject({ subject, contents, repositories, steps }: Omit<Pl
 			return step.kind === 'manifest' ? [`${formatRepository(repository)}@${digest}`] : [];
 		}),
 	);
+	checkMode({ subject, contents, repositories, steps }, subject);
 	const { release, choices, components } = subject;
 	const root = `${choices.release}@${release.digest}`;
 	if (!writes.has(root)) {

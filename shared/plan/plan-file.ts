@@ -5,12 +5,13 @@
 import * as z from 'zod';
 import { fromJsonBytes, toJsonBytes } from '../oci/bytes-in-json.ts';
 import { algorithmOf, digestSchema } from '../oci/digest.ts';
+import { printJson } from '../oci/json-value.ts';
 import { formatRepository, isTag, parseRepository, type Repository } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { limits } from '../registry/limits.ts';
 import { checkSteps, checkSubject, refusePlan } from './plan-check.ts';
 import { planId, planSchemaName } from './plan-id.ts';
-import type { Content, Plan, Step } from './plan.ts';
+import type { Content, ManifestStep, Plan, Step } from './plan.ts';
 import { planSubjectSchema } from './subject.ts';
 
 const place = z.number().int().nonnegative();
@@ -34,6 +35,7 @@ const stepSchema = z.discriminatedUnion('kind', [
 		to: place,
 		from: places,
 		needs: places,
+		without: z.array(digestSchema).min(1).optional(),
 	}),
 	z.strictObject({
 		kind: z.literal('tag'),
@@ -49,18 +51,31 @@ const fileSchema = z.strictObject({
 	id: digestSchema,
 	subject: planSubjectSchema,
 	repositories: z.array(z.string()),
-	mediaTypes: z.array(z.string().max(255)),
+	// It becomes a header.
+	mediaTypes: z.array(
+		z
+			.string()
+			.max(255)
+			.regex(/^[ -~]*$/, 'not a media type'),
+	),
 	contents: z.array(contentSchema),
 	steps: z.array(stepSchema),
 });
 type PlanFile = z.infer<typeof fileSchema>;
+
+type ManifestEntry = Extract<PlanFile['steps'][number], { kind: 'manifest' }>;
+
+function toManifestStep({ without, ...step }: ManifestStep): ManifestEntry {
+	const listed = without && { without: [...without] };
+	return { ...step, from: [...step.from], needs: [...step.needs], ...listed };
+}
 
 function toStep(step: Step): PlanFile['steps'][number] {
 	switch (step.kind) {
 		case 'blob':
 			return { ...step, from: [...step.from] };
 		case 'manifest':
-			return { ...step, from: [...step.from], needs: [...step.needs] };
+			return toManifestStep(step);
 		default:
 			return step;
 	}
@@ -68,6 +83,7 @@ function toStep(step: Step): PlanFile['steps'][number] {
 
 function toFile({ id, subject, repositories, contents, steps }: Plan): PlanFile {
 	const mediaTypes = [...new Set(contents.map(({ mediaType }) => mediaType))];
+	const types = new Map(mediaTypes.map((mediaType, type) => [mediaType, type]));
 	return {
 		schema: planSchemaName,
 		id,
@@ -77,7 +93,7 @@ function toFile({ id, subject, repositories, contents, steps }: Plan): PlanFile 
 		contents: contents.map(({ digest, sizeBytes, mediaType, bytes }) => ({
 			digest,
 			size: sizeBytes,
-			type: mediaTypes.indexOf(mediaType),
+			type: types.get(mediaType) ?? 0,
 			...(bytes && toJsonBytes(bytes)),
 		})),
 		steps: steps.map(toStep),
@@ -87,7 +103,7 @@ function toFile({ id, subject, repositories, contents, steps }: Plan): PlanFile 
 /** An array with one element on each line, so that two plans can be compared by any tool. */
 function lines(values: readonly unknown[]): string {
 	if (values.length === 0) return '[]';
-	return `[\n${values.map((value) => `\t\t${JSON.stringify(value)}`).join(',\n')}\n\t]`;
+	return `[\n${values.map((value) => `\t\t${printJson(value)}`).join(',\n')}\n\t]`;
 }
 
 export function printPlan(plan: Plan): string {
@@ -95,7 +111,7 @@ export function printPlan(plan: Plan): string {
 	const members = [
 		['schema', JSON.stringify(schema)],
 		['id', JSON.stringify(id)],
-		['subject', JSON.stringify(subject)],
+		['subject', printJson(subject)],
 		['repositories', lines(repositories)],
 		['mediaTypes', lines(mediaTypes)],
 		['contents', lines(contents)],

@@ -1,11 +1,13 @@
-/** The plan of a pruned release: changed component indexes, the rebuilt release, and their tags. */
+/** The plan of a release that is pruned, or copied sparse or whole: component indexes, the release, and their tags. */
 import type { Gzip, Inflate } from '../archive/gzip.ts';
 import type { RemovedChild } from '../index/prune.ts';
 import { formatReference, formatRepository } from '../oci/reference.ts';
+import type { CapabilityFact } from '../registry/capabilities.ts';
 import type { HashBytes } from '../registry/hashing.ts';
 import { ProblemError, type Problem } from '../registry/problem.ts';
 import type { CallOptions, RegistryReader } from '../registry/registries.ts';
 import { tagFor } from '../release/component-tag.ts';
+import { keepRelease, type KeptRelease, type LeftChild } from '../release/keep-release.ts';
 import {
 	findPayloadLayers,
 	refuseSpreadPayload,
@@ -17,12 +19,32 @@ import { makePlan, type PublishedRoot, type PublishedTag } from './make-plan.ts'
 import type { Plan } from './plan.ts';
 import type { PruneSubject } from './subject.ts';
 import type { LookOptions } from './survey.ts';
+import { refuseByFacts } from './target-refusal.ts';
 
 export interface PruneTools {
 	readonly registries: RegistryReader;
 	readonly hash: HashBytes;
 	readonly gzip: Gzip;
 	readonly inflate: Inflate;
+}
+
+export interface PlanPruneOptions extends LookOptions {
+	/** What is known of the targets: what they are known not to take is refused here. */
+	readonly facts?: readonly CapabilityFact[] | undefined;
+}
+
+/** Pruned, or kept byte for byte. */
+type DecidedRelease = PrunedRelease & Partial<Pick<KeptRelease, 'left' | 'leftOf' | 'without'>>;
+
+function decide(
+	reading: ReleaseReading,
+	choices: PruneChoices,
+	tools: PruneTools,
+): Promise<DecidedRelease> {
+	const { mode = 'prune' } = choices;
+	return mode === 'prune'
+		? pruneRelease(reading, choices, tools)
+		: keepRelease(reading, choices, tools);
 }
 
 function removedOf(removed: readonly RemovedChild[]): PruneSubject['release']['removed'] {
@@ -34,9 +56,11 @@ function removedOf(removed: readonly RemovedChild[]): PruneSubject['release']['r
 }
 
 function choicesOf(choices: PruneChoices): PruneSubject['choices'] {
-	const { selection, repository, release, version } = choices;
+	const { mode = 'prune', selection, repository, release, version } = choices;
 	const { preset } = selection;
 	return {
+		// Left out where it is the default, so that plans for pruning are what they always were.
+		...(mode !== 'prune' && { mode }),
 		preset: preset.kind,
 		keep: preset.kind === 'platforms' ? [...preset.keep] : [],
 		components: [...selection.components],
@@ -45,20 +69,27 @@ function choicesOf(choices: PruneChoices): PruneSubject['choices'] {
 		repository: formatRepository(repository),
 		release: formatReference(release),
 		tagTemplate: choices.tagTemplate,
-		selfContained: choices.selfContained,
+		selfContained: takesAll(choices),
 		...(version !== undefined && { version }),
 		rewriteVersion: choices.rewriteVersion,
 	};
 }
 
+/** What keeps its bytes names other places, so all of it comes along. */
+function takesAll({ mode = 'prune', selfContained }: PruneChoices): boolean {
+	return selfContained || mode !== 'prune';
+}
+
 /** The components that are written: their index changes, or they come along. */
-function published({ components }: PrunedRelease, { selfContained }: PruneChoices) {
-	return components.filter(({ changed }) => changed || selfContained);
+function published({ components }: PrunedRelease, choices: PruneChoices) {
+	return components.filter(({ changed }) => changed || takesAll(choices));
 }
 
 /** Also those of components that were not read: they stay where they are. */
-function namedRegistries(reading: ReleaseReading, pruned: PrunedRelease): readonly string[] {
-	const moved = new Map(pruned.components.map(({ name, to }) => [name, to.registry]));
+function namedRegistries(reading: ReleaseReading, pruned: DecidedRelease): readonly string[] {
+	// A payload that keeps its bytes names what it named before.
+	const rewritten = pruned.without ? [] : pruned.components;
+	const moved = new Map(rewritten.map(({ name, to }) => [name, to.registry]));
 	const all = reading.payload?.imageReferences.components ?? [];
 	const registries = all.flatMap(({ name, reference }) => {
 		const registry = moved.get(name) ?? reference?.registry;
@@ -67,10 +98,22 @@ function namedRegistries(reading: ReleaseReading, pruned: PrunedRelease): readon
 	return [...new Set(registries)].toSorted();
 }
 
+type Left = NonNullable<PruneSubject['release']['left']>;
+
+function leftOf(left: readonly LeftChild[] = []): { readonly left?: Left } {
+	if (left.length === 0) return {};
+	return {
+		left: left.map(({ digest, platform }) => ({
+			digest,
+			...(platform !== undefined && { platform }),
+		})),
+	};
+}
+
 function subjectOf(
 	reading: ReleaseReading,
 	choices: PruneChoices,
-	pruned: PrunedRelease,
+	pruned: DecidedRelease,
 ): PruneSubject {
 	const written = published(pruned, choices);
 	const { root, removed, version, files, mentions, notes } = pruned;
@@ -82,12 +125,13 @@ function subjectOf(
 		},
 		choices: choicesOf(choices),
 		version,
-		release: { digest: root.digest, removed: removedOf(removed) },
+		release: { digest: root.digest, removed: removedOf(removed), ...leftOf(pruned.left) },
 		components: written.map(({ name, pullspec, to, ...component }) => ({
 			name,
 			from: pullspec.from,
 			to: formatReference(to),
 			removed: removedOf(component.removed),
+			...leftOf(pruned.leftOf?.get(name)),
 		})),
 		untouched: (reading.payload?.imageReferences.components.length ?? 0) - written.length,
 		registries: [...namedRegistries(reading, pruned)],
@@ -164,7 +208,7 @@ async function searchOtherLayers(
 }
 
 /**
- * Decides what publishing a pruned release takes. The same release and choices give the same plan, byte for
+ * Decides what publishing a release takes, pruned, sparse or whole, as it was chosen. The same release and choices give the same plan, byte for
  * byte, wherever it is made.
  * @throws ProblemError `plan-impossible` with everything that stands against it, or of what could not be read
  */
@@ -172,10 +216,10 @@ export async function planPrune(
 	tools: PruneTools,
 	reading: ReleaseReading,
 	choices: PruneChoices,
-	options: LookOptions = {},
+	options: PlanPruneOptions = {},
 ): Promise<Plan> {
 	const { registries, hash } = tools;
-	const pruned = await pruneRelease(reading, choices, tools);
+	const pruned = await decide(reading, choices, tools);
 	const unseen = await searchOtherLayers(tools, reading, pruned, options);
 	const subject = subjectOf(reading, choices, pruned);
 	const publication = {
@@ -184,8 +228,13 @@ export async function planPrune(
 		manifests: [...pruned.components.flatMap(({ made }) => made), ...pruned.made],
 		blobs: pruned.blobs,
 		tags: tagsOf(choices, pruned),
+		without: pruned.without,
 	};
-	return makePlan({ registries, hash, documents: reading.documents }, publication, options);
+	const { facts = [], ...look } = options;
+	const known = { registries, hash, documents: reading.documents };
+	const plan = await makePlan(known, publication, look);
+	refuseByFacts(plan, facts);
+	return plan;
 }
 
 /** True where the target's registry did not let a reader look: asking as who may push there can help. */

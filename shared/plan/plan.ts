@@ -33,6 +33,8 @@ export type Step =
 			readonly to: number;
 			readonly from: readonly number[];
 			readonly needs: readonly number[];
+			/** of a sparse index: children that it lists and that are not to be there for its sake */
+			readonly without?: readonly Digest[] | undefined;
 	  }
 	/** set, or removed where `content` is undefined, if it is still where it was seen */
 	| {

@@ -1,9 +1,12 @@
 /** What a run did, read back from the registries: also the base for undoing it. */
 import * as z from 'zod';
 import { digestSchema } from '../oci/digest.ts';
+import { printJson } from '../oci/json-value.ts';
 import { formatRepository, isTag, parseRepository } from '../oci/reference.ts';
+import { capabilityFactSchema } from '../registry/capabilities.ts';
 import { ProblemError } from '../registry/problem.ts';
 import { contentAt, repositoryAt, stepsOf } from './plan.ts';
+import { factsOfRun } from './run-facts.ts';
 import type { Run } from './run-state.ts';
 import { planSubjectSchema } from './subject.ts';
 
@@ -37,6 +40,8 @@ const receiptSchema = z.strictObject({
 			mediaType: z.string(),
 			/** false where it was there before */
 			pushed: z.boolean(),
+			/** of a sparse index: children that it lists and that were not copied for it */
+			without: z.array(digestSchema).optional(),
 		}),
 	),
 	/** Every tag, read back: where it pointed before the plan, and where it points now. */
@@ -56,6 +61,8 @@ const receiptSchema = z.strictObject({
 				new Set(tags.map(({ repository, tag }) => `${repository}:${tag}`)).size === tags.length,
 			'the same tag twice',
 		),
+	/** what the run has shown of the registries */
+	facts: z.array(capabilityFactSchema).optional(),
 });
 export type Receipt = z.infer<typeof receiptSchema>;
 
@@ -91,6 +98,7 @@ function amounts({ items }: Run): Receipt['blobs'] {
 export function receiptOf(run: Run, { startedAt, finishedAt }: RunTimes): Receipt {
 	const { plan, outcome } = run;
 	if (outcome?.kind !== 'verified') throw new RangeError('the run was not verified');
+	const facts = factsOfRun(run, finishedAt);
 	return {
 		schema: schemaName,
 		plan: plan.id,
@@ -101,7 +109,9 @@ export function receiptOf(run: Run, { startedAt, finishedAt }: RunTimes): Receip
 		manifests: stepsOf(plan, 'manifest').map((step) => {
 			const { digest, mediaType } = contentAt(plan, step.content);
 			const repository = formatRepository(repositoryAt(plan, step.to));
-			return { repository, digest, mediaType, pushed: run.item(step).state === 'pushed' };
+			const pushed = run.item(step).state === 'pushed';
+			const listed = step.without && { without: [...step.without] };
+			return { repository, digest, mediaType, pushed, ...listed };
 		}),
 		tags: stepsOf(plan, 'tag').map((step) => ({
 			repository: formatRepository(repositoryAt(plan, step.to)),
@@ -110,11 +120,12 @@ export function receiptOf(run: Run, { startedAt, finishedAt }: RunTimes): Receip
 			after: step.content === undefined ? 'absent' : contentAt(plan, step.content).digest,
 			moved: run.item(step).state === 'moved',
 		})),
+		...(facts.length > 0 && { facts: [...facts] }),
 	};
 }
 
 export function printReceipt(receipt: Receipt): string {
-	return `${JSON.stringify(receipt, null, '\t')}\n`;
+	return `${printJson(receipt, '\t')}\n`;
 }
 
 /** @throws ProblemError `plan-invalid` */

@@ -2,15 +2,8 @@
 import { formatReference } from '../oci/reference.ts';
 import type { Problem, ProblemCode } from '../registry/problem.ts';
 import type { TagMove, TagMoveResult } from '../registry/registries.ts';
-import {
-	contentAt,
-	stepsOf,
-	type BlobStep,
-	type ManifestStep,
-	type Plan,
-	type Step,
-	type UploadStep,
-} from './plan.ts';
+import { contentAt, stepsOf, type ManifestStep, type Plan, type Step } from './plan.ts';
+import type { OpenSteps } from './sparse.ts';
 
 export type RunPhase =
 	| 'waiting'
@@ -80,6 +73,8 @@ const hopeless: ReadonlySet<ProblemCode> = new Set([
 	'connection-refused',
 	'tls-failure',
 	'egress-blocked',
+	'not-served',
+	'outgoing-proxy-failed',
 	'proxy-unreachable',
 	'token-missing',
 	'token-rejected',
@@ -216,11 +211,7 @@ export class Run {
 	}
 
 	/** What is still to be written. */
-	missing(): {
-		readonly blobs: readonly BlobStep[];
-		readonly uploads: readonly UploadStep[];
-		readonly manifests: readonly ManifestStep[];
-	} {
+	missing(): OpenSteps {
 		const isQueued = (step: Step) => this.item(step).state === 'queued';
 		return {
 			blobs: stepsOf(this.plan, 'blob').filter(isQueued),

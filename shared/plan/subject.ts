@@ -1,6 +1,7 @@
 /** What a plan is about, as plain JSON: what was chosen, and what becomes of whom. */
 import * as z from 'zod';
 import { digestSchema } from '../oci/digest.ts';
+import type { PruneMode } from '../release/prune-fields.ts';
 
 const removedSchema = z.strictObject({
 	digest: z.string(),
@@ -8,7 +9,12 @@ const removedSchema = z.strictObject({
 	why: z.enum(['dropped', 'attestation', 'dangling']),
 });
 
+/** A child of a sparse index that is not copied: still listed, not there. */
+const leftSchema = z.strictObject({ digest: digestSchema, platform: z.string().optional() });
+
 const pruneChoicesSchema = z.strictObject({
+	/** absent where indexes are pruned */
+	mode: z.enum(['sparse', 'whole']).optional(),
 	preset: z.enum(['none', 'placeholders', 'platforms']),
 	keep: z.array(z.string()),
 	components: z.array(z.string()),
@@ -22,7 +28,7 @@ const pruneChoicesSchema = z.strictObject({
 	rewriteVersion: z.boolean(),
 });
 
-/** A release whose indexes lose children; see `release/prune-release.ts`. */
+/** A release whose indexes lose children, or that is copied as it is; see `release/prune-release.ts`, `keep-release.ts`. */
 const pruneSubjectSchema = z.strictObject({
 	kind: z.literal('prune-release'),
 	/** the release as it was asked for, and what that was */
@@ -32,6 +38,7 @@ const pruneSubjectSchema = z.strictObject({
 	release: z.strictObject({
 		digest: digestSchema,
 		removed: z.array(removedSchema),
+		left: z.array(leftSchema).optional(),
 	}),
 	/** Those whose index or place changes, in the payload's order; `from` and `to` are pullspecs. */
 	components: z.array(
@@ -40,6 +47,7 @@ const pruneSubjectSchema = z.strictObject({
 			from: z.string(),
 			to: z.string(),
 			removed: z.array(removedSchema),
+			left: z.array(leftSchema).optional(),
 		}),
 	),
 	/** how many components stay as and where they are */
@@ -60,6 +68,11 @@ const pruneSubjectSchema = z.strictObject({
 	notes: z.array(z.string()),
 });
 export type PruneSubject = z.infer<typeof pruneSubjectSchema>;
+
+/** How a release is published; plans for pruning do not name it. */
+export function modeOf({ choices }: Pick<PruneSubject, 'choices'>): PruneMode {
+	return choices.mode ?? 'prune';
+}
 
 /** Tags back to where they were before a run. */
 const undoSubjectSchema = z.strictObject({

@@ -2,7 +2,7 @@
 import type { Digest } from '../oci/digest.ts';
 import { isIndexType } from '../oci/media-type.ts';
 import { formatRepository } from '../oci/reference.ts';
-import { contentAt, repositoryAt, stepsOf, type Plan, type TagStep } from './plan.ts';
+import { contentAt, repositoryAt, stepsOf, type Plan, type Step, type TagStep } from './plan.ts';
 
 export interface PlannedTag {
 	readonly repository: string;
@@ -21,6 +21,8 @@ export interface PlannedTarget {
 	readonly uploadBytes: number;
 	readonly indexes: number;
 	readonly images: number;
+	/** children that its sparse indexes list and that are not copied there */
+	readonly left: number;
 	readonly tags: number;
 }
 
@@ -43,8 +45,7 @@ function changeOf({ content, expect }: TagStep, to: PlannedTag['to']): PlannedTa
 	return expect === 'absent' ? 'create' : 'move';
 }
 
-function targetAt(plan: Plan, place: number): PlannedTarget {
-	const steps = plan.steps.filter(({ to }) => to === place);
+function targetOf(plan: Plan, place: number, steps: readonly Step[]): PlannedTarget {
 	const size = (kind: 'blob' | 'upload') =>
 		stepsOf({ steps }, kind).reduce(
 			(sum, { content }) => sum + contentAt(plan, content).sizeBytes,
@@ -62,15 +63,21 @@ function targetAt(plan: Plan, place: number): PlannedTarget {
 		uploadBytes: size('upload'),
 		indexes: indexes.length,
 		images: manifests.length - indexes.length,
+		left: new Set(manifests.flatMap(({ without = [] }) => without)).size,
 		tags: stepsOf({ steps }, 'tag').length,
 	};
 }
 
 export function summarize(plan: Plan): PlanSummary {
-	const targets = [...new Set(plan.steps.map(({ to }) => to))];
+	const targets = new Map<number, Step[]>();
+	for (const step of plan.steps) {
+		const known = targets.get(step.to);
+		if (known) known.push(step);
+		else targets.set(step.to, [step]);
+	}
 	const sources = [
 		...new Set(plan.steps.flatMap((step) => ('from' in step ? step.from : []))),
-	].filter((place) => !targets.includes(place));
+	].filter((place) => !targets.has(place));
 	const tags = stepsOf(plan, 'tag').map((step): PlannedTag => {
 		const to = step.content === undefined ? 'absent' : contentAt(plan, step.content).digest;
 		const repository = formatRepository(repositoryAt(plan, step.to));
@@ -81,7 +88,7 @@ export function summarize(plan: Plan): PlanSummary {
 		.filter(({ bytes }) => bytes);
 	const madeIndexes = made.filter(({ mediaType }) => isIndexType(mediaType)).length;
 	return {
-		targets: targets.map((place) => targetAt(plan, place)),
+		targets: [...targets].map(([place, steps]) => targetOf(plan, place, steps)),
 		sources: sources.map((place) => formatRepository(repositoryAt(plan, place))),
 		registries: [...new Set(plan.repositories.map(({ registry }) => registry))],
 		tags,

@@ -46,7 +46,7 @@ async function ask(
 		forWriting: asWriter,
 	}));
 	const present: ManifestStep[] = [];
-	for await (const result of registries.exists(requests, { signal, fresh: true })) {
+	for await (const result of registries.exists(requests, { signal, fresh: true, exact: true })) {
 		if (!result.ok) {
 			if (failuresAreMissing && saysBroken(result.problem)) continue;
 			throw new ProblemError(result.problem);
@@ -75,13 +75,15 @@ export async function presentManifests(
 	const settle = (step: ManifestStep): void => {
 		if (present.has(step)) return;
 		present.add(step);
-		for (const child of below(step)) settle(child);
+		// A sparse index is taken without its children, so it vouches for none.
+		if (step.without === undefined) for (const child of below(step)) settle(child);
 	};
 	let level = rootsOf(steps);
 	while (level.length > 0) {
 		for (const step of level) asked.add(step);
 		for (const step of await ask(plan, registries, level, options)) settle(step);
-		const next = level.filter((step) => !present.has(step)).flatMap(below);
+		const sparse = [...present].filter(({ without }) => without !== undefined);
+		const next = [...level.filter((step) => !present.has(step)), ...sparse].flatMap(below);
 		level = [...new Set(next)].filter((step) => !asked.has(step) && !present.has(step));
 	}
 	return present;

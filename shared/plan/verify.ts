@@ -1,6 +1,7 @@
 /** The verifying stage of a run: everything is read back from where it was written, before any tag moves. */
 import { referencedDigests } from '../index/closure.ts';
 import type { Document } from '../oci/document.ts';
+import { isIndexType } from '../oci/media-type.ts';
 import { formatReference } from '../oci/reference.ts';
 import type { Problem } from '../registry/problem.ts';
 import type { DocumentRequest, PresenceRequest } from '../registry/registries.ts';
@@ -12,6 +13,7 @@ import type { Item, Run } from './run-state.ts';
 function understated(plan: Plan, { step }: Item, document: Document): Problem | undefined {
 	if (step.kind !== 'manifest' || isInPlace(step)) return undefined;
 	const needed = new Set<string>(step.needs.map((place) => contentAt(plan, place).digest));
+	if (isIndexType(document.mediaType)) for (const digest of step.without ?? []) needed.add(digest);
 	const unstated = referencedDigests(document).find((digest) => !needed.has(digest));
 	if (unstated === undefined) return undefined;
 	const reason = `The plan does not say that ${document.digest} needs ${unstated}: it is incomplete, and no tag is moved.`;

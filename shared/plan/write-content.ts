@@ -10,6 +10,7 @@ import {
 } from './plan.ts';
 import { stopOnFailure, targetOf, type RunContext } from './run-context.ts';
 import type { Item, Run } from './run-state.ts';
+import { meaningOfRefusal, sparseFirst, type OpenSteps } from './sparse.ts';
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 	yield await Promise.resolve(bytes);
@@ -75,8 +76,10 @@ async function* pushManifests(
 	for await (const result of batches([...pushes.keys()], begin, gate)) {
 		const item = pushes.get(result.push);
 		if (!item) continue;
-		if (result.state === 'failed') run.fail(item, result.problem);
-		else run.finish(item, result.state);
+		const { step } = item;
+		if (result.state !== 'failed') run.finish(item, result.state);
+		else if (step.kind !== 'manifest') run.fail(item, result.problem);
+		else run.fail(item, meaningOfRefusal(step, result.problem));
 		yield run;
 	}
 }
@@ -105,7 +108,19 @@ export async function* writeContent(
 	missing: ReadonlySet<ManifestStep>,
 ): AsyncGenerator<Run> {
 	const { run } = context;
-	const { blobs, uploads, manifests } = run.missing();
+	// Whether a registry takes sparse indexes shows at the first of them, before most bytes have moved.
+	for (const first of sparseFirst(run.plan, run.missing())) {
+		yield* writeSteps(context, first, missing);
+	}
+	yield* writeSteps(context, run.missing(), missing);
+}
+
+async function* writeSteps(
+	context: RunContext,
+	{ blobs, uploads, manifests }: OpenSteps,
+	missing: ReadonlySet<ManifestStep>,
+): AsyncGenerator<Run> {
+	const { run } = context;
 	run.phase = 'copying';
 	yield* copyBlobs(context, blobs);
 	yield* uploadBlobs(context, uploads);

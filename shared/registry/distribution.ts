@@ -11,7 +11,12 @@ import {
 } from '../oci/reference.ts';
 import { push, type Access } from './access.ts';
 import type { Problem, ProblemCode } from './problem.ts';
-import { explainWriteRefusal, writeRefusalCode, type UpstreamError } from './write-refusal.ts';
+import {
+	explainWriteRefusal,
+	missingDigests,
+	writeRefusalCode,
+	type UpstreamError,
+} from './write-refusal.ts';
 
 export interface RegistryRequest {
 	readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -57,6 +62,17 @@ export function blobRequest(
 		headers: { accept: '*/*', ...plain },
 		repository: reference,
 		subject: formatReference(reference),
+	};
+}
+
+/** The registry's own address, with whatever login this repository has (distribution-spec, "Determining Support"). */
+export function pingRequest(repository: Repository): RegistryRequest {
+	return {
+		method: 'GET',
+		path: '/v2/',
+		headers: { accept: 'application/json', ...plain },
+		repository,
+		subject: repository.registry,
 	};
 }
 
@@ -266,13 +282,14 @@ export function problemFrom(
 	const { code: upstreamCode, message } = errors[0] ?? {};
 	const { status, secrets = [] } = response;
 	const said = message ? ` It says: ${quotable(message, secrets, 300)}` : '';
+	const missing = isWrite(request) ? missingDigests(request, errors) : [];
 	const { code, reason } = isWrite(request)
 		? explainWriteRefusal(writeRefusalCode(request, status, errors), {
 				request,
 				registry,
 				status,
 				said,
-				errors,
+				missing,
 			})
 		: meaningOfRead(request, registry, { status, code: upstreamCode, said });
 	const requestId =
@@ -290,5 +307,6 @@ export function problemFrom(
 		...(upstreamCode && { upstreamCode: quotable(upstreamCode, secrets, 100) }),
 		...(requestId && { requestId: quotable(requestId, secrets, 200) }),
 		...(wait !== undefined && { retryAfterMs: wait }),
+		...(code === 'parts-missing' && missing.length > 0 && { missing: [...missing] }),
 	};
 }

@@ -33,6 +33,7 @@ import type {
 	ManifestPushResult,
 	PresenceRequest,
 	PresenceResult,
+	ReferrersOptions,
 	Registries,
 	TagMove,
 } from './registries.ts';
@@ -313,7 +314,7 @@ class MirroredRegistries implements Registries {
 	}
 
 	/** Of the first place that has any: images are mirrored without what refers to them more often than not. */
-	referrers(subject: DigestReference, options: CallOptions = {}): AsyncIterable<Descriptor> {
+	referrers(subject: DigestReference, options: ReferrersOptions = {}): AsyncIterable<Descriptor> {
 		const places = options.exact ? [subject] : this.#places(subject);
 		return this.#firstListing(subject, places, {
 			list: ({ registry, repository }) =>

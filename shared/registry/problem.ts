@@ -1,5 +1,6 @@
 /** What can go wrong, as data: one closed union for the proxy, the page and the terminal. */
 import * as z from 'zod';
+import { digestSchema } from '../oci/digest.ts';
 
 export const problemCodes = [
 	'reference-invalid',
@@ -8,6 +9,8 @@ export const problemCodes = [
 	'plan-invalid',
 	'receipt-invalid',
 	'plan-impossible',
+	'mirrors-invalid',
+	'source-blocked',
 	'host-unknown',
 	'connection-refused',
 	'connection-lost',
@@ -26,6 +29,8 @@ export const problemCodes = [
 	'malformed',
 	'unverifiable',
 	'egress-blocked',
+	'not-served',
+	'outgoing-proxy-failed',
 	'redirect-refused',
 	'credentials-unusable',
 	'unsupported',
@@ -67,6 +72,8 @@ export const problemSchema = z.object({
 	/** for the operator of the registry, as sent by it */
 	requestId: z.string().optional(),
 	retryAfterMs: z.number().optional(),
+	/** what the registry does not have of what it was to take, as far as it says so: children, config or layers */
+	missing: z.array(digestSchema).max(1000).optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
 

@@ -16,6 +16,11 @@ export interface CallOptions {
 	readonly signal?: AbortSignal | undefined;
 	/** Ask the registry, also where a copy is kept. Bindings that keep nothing do so anyway. */
 	readonly fresh?: boolean | undefined;
+	/**
+	 * At the very repositories that are named, whatever mirrors there are: asked of what is to be written there.
+	 * The same goes for every request that is `forWriting`.
+	 */
+	readonly exact?: boolean | undefined;
 }
 
 /** One document to read. Results carry the very same request object. */
@@ -41,6 +46,8 @@ export type DocumentResult<R extends Reference = Reference> =
 			readonly document: Document;
 			/** When it was last seen in that repository, in milliseconds since 1970. */
 			readonly checkedAt: number;
+			/** Where it was read, where that is not the repository that was asked: a mirror of it. */
+			readonly readFrom?: Repository;
 	  }
 	| { readonly ok: false; readonly request: DocumentRequest<R>; readonly problem: Problem };
 
@@ -59,6 +66,8 @@ export type PresenceResult =
 			readonly request: PresenceRequest;
 			readonly present: boolean;
 			readonly checkedAt: number;
+			/** Where it is, where that is not the repository that was asked: a mirror of it. */
+			readonly readFrom?: Repository;
 	  }
 	| { readonly ok: false; readonly request: PresenceRequest; readonly problem: Problem };
 
@@ -66,6 +75,11 @@ export type PresenceResult =
 export interface BlobStream {
 	readonly sizeBytes: number | undefined;
 	readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface ReferrersOptions extends CallOptions {
+	/** as in `DocumentRequest` */
+	readonly namedBy?: string | undefined;
 }
 
 export interface RegistryReader {
@@ -86,7 +100,8 @@ export interface RegistryReader {
 	readBlob(request: BlobRequest, options?: CallOptions): Promise<BlobStream>;
 	/** All tags, all pages, in the registry's order. */
 	tags(repository: Repository, options?: CallOptions): AsyncIterable<string>;
-	referrers(subject: DigestReference, options?: CallOptions): AsyncIterable<Descriptor>;
+	/** All pages; a registry without the referrers API is asked for the tag that stands in for it. */
+	referrers(subject: DigestReference, options?: ReferrersOptions): AsyncIterable<Descriptor>;
 	repositories(registry: string, options?: CallOptions): AsyncIterable<string>;
 }
 

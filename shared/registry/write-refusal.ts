@@ -1,4 +1,5 @@
 /** What it means that a registry does not take something: by status and code, and by text where there is nothing else. */
+import { isDigest, type Digest } from '../oci/digest.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
 import type { RegistryRequest } from './distribution.ts';
 import type { Problem, ProblemCode } from './problem.ts';
@@ -17,6 +18,7 @@ interface Refused {
 	readonly codes: readonly string[];
 	/** messages and details together */
 	readonly text: string;
+	readonly missing: readonly Digest[];
 }
 
 const digestPattern = /(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})/g;
@@ -47,16 +49,17 @@ function isTagImmutable({ target, status, codes, text }: Refused): boolean {
 	return target === 'tag' && status === 409;
 }
 
-/** Quay and zot say MANIFEST_INVALID of an index whose child is not there. */
-function namesMissingChild(text: string): boolean {
-	return /child|not found|unknown/i.test(text) && text.search(digestPattern) >= 0;
+/** Quay says MANIFEST_INVALID of an index, and names the child that is not there in its message. */
+function namesMissingChild({ text, missing }: Refused): boolean {
+	return /child|not found|unknown/i.test(text) && missing.length > 0;
 }
 
-function isPartsMissing({ target, codes, text }: Refused): boolean {
+function isPartsMissing(refused: Refused): boolean {
+	const { target, codes } = refused;
 	if (target !== 'manifest' && target !== 'tag') return false;
 	if (codes.some((code) => ['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN'].includes(code))) return true;
 	const says = codes.includes('MANIFEST_INVALID') || codes.includes('MANIFEST_UNKNOWN');
-	return says && namesMissingChild(text);
+	return says && namesMissingChild(refused);
 }
 
 function isManifestRefused({ target, status, codes }: Refused): boolean {
@@ -112,6 +115,7 @@ export function writeRefusalCode(
 		status,
 		codes: errors.flatMap(({ code }) => (code === undefined ? [] : [code])),
 		text: errors.map(({ message, detail }) => `${message ?? ''} ${detail ?? ''}`).join(' '),
+		missing: missingDigests(request, errors),
 	};
 	return meanings.find(([, holds]) => holds(refused))?.[0] ?? 'registry-failure';
 }
@@ -122,20 +126,30 @@ interface Circumstances {
 	readonly status: number;
 	/** what the registry says itself, as it may be shown, with a space in front; or '' */
 	readonly said: string;
-	readonly errors: readonly UpstreamError[];
+	/** the parts that the registry names as not there */
+	readonly missing: readonly Digest[];
 }
 
 const mostNamed = 3;
+const mostListed = 1000;
 
-/** The digests that the registry names, without the manifest's own. */
-function missingParts({ request, errors }: Circumstances): string {
+/** The digests that a refusal of a manifest names, without the manifest's own. */
+export function missingDigests(
+	{ path }: Pick<RegistryRequest, 'path'>,
+	errors: readonly UpstreamError[],
+): readonly Digest[] {
 	const text = errors.map(({ message, detail }) => `${message ?? ''} ${detail ?? ''}`).join(' ');
-	const digests = [...new Set(text.match(digestPattern))].filter(
-		(digest) => !request.path.endsWith(digest),
-	);
-	if (digests.length === 0) return '.';
-	const more = digests.length - mostNamed;
-	return `: ${digests.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
+	const named = [...new Set(text.match(digestPattern))];
+	return named
+		.filter((digest) => !path.endsWith(digest))
+		.filter(isDigest)
+		.slice(0, mostListed);
+}
+
+function missingParts({ missing }: Circumstances): string {
+	if (missing.length === 0) return '.';
+	const more = missing.length - mostNamed;
+	return `: ${missing.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
 }
 
 type Sentence = (registry: string, subject: string, circumstances: Circumstances) => string;

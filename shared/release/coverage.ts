@@ -6,7 +6,7 @@ import { listImages, type ListedImage } from '../index/images.ts';
 import { failure } from '../index/image-state.ts';
 import type { Digest } from '../oci/digest.ts';
 import { comparePlatforms, type PlatformKey } from '../oci/platform.ts';
-import { withDefaultTag } from '../oci/reference.ts';
+import { withDefaultTag, type Repository } from '../oci/reference.ts';
 import type { Problem } from '../registry/problem.ts';
 import type { DocumentResult } from '../registry/registries.ts';
 import type { Component } from './image-references.ts';
@@ -59,6 +59,8 @@ export interface Cell {
 	/** whether the listed platform was compared with the image's config */
 	readonly compared?: boolean;
 	readonly checkedAt?: number;
+	/** where its manifest was read, where that is a mirror of the component's repository */
+	readonly readFrom?: Repository;
 }
 
 export type ComponentRoot =
@@ -69,7 +71,13 @@ export type ComponentRoot =
 			readonly status: 'broken' | 'unchecked';
 			readonly problem?: Problem;
 	  }
-	| { readonly kind: 'read'; readonly digest: Digest; readonly mediaType: string };
+	| {
+			readonly kind: 'read';
+			readonly digest: Digest;
+			readonly mediaType: string;
+			/** where it was read, where that is a mirror of the component's repository */
+			readonly readFrom?: Repository;
+	  };
 
 export interface ComponentCoverage extends ComponentSize {
 	readonly component: Component;
@@ -125,7 +133,8 @@ function rootOf(component: Component, result: DocumentResult | undefined): Compo
 	if (!result) return { kind: 'pending' };
 	if (result.ok) {
 		const { digest, mediaType } = result.document;
-		return { kind: 'read', digest, mediaType };
+		const { readFrom } = result;
+		return { kind: 'read', digest, mediaType, ...(readFrom && { readFrom }) };
 	}
 	const { kind, reason } = failure('index', result.problem);
 	return { kind: 'failed', status: kind, reason, problem: result.problem };
@@ -178,6 +187,7 @@ function listedCell(image: ListedImage, platform: PlatformKey): UnjudgedCell {
 				sizeBytes: imageSizeBytes(state.manifest),
 				compared: state.compared,
 				checkedAt: state.checkedAt,
+				...(state.readFrom && { readFrom: state.readFrom }),
 			};
 			return state.disagreement
 				? { ...known, status: 'mismatch', reason: state.disagreement }

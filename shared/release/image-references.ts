@@ -1,5 +1,6 @@
 /** `release-manifests/image-references`: the ImageStream that names a release and its components. */
 import * as z from 'zod';
+import { readJson } from '../oci/json-value.ts';
 import { parseReference, type Reference } from '../oci/reference.ts';
 import { ProblemError } from '../registry/problem.ts';
 
@@ -85,16 +86,14 @@ function refuse(why: string): never {
 
 /** @throws ProblemError `payload-invalid` for anything but exactly one well-formed ImageStream with unique tags */
 export function parseImageReferences(text: string): ImageReferences {
-	let json: unknown;
-	try {
-		json = JSON.parse(text);
-	} catch {
-		refuse('it is not JSON');
-	}
-	const result = imageStreamSchema.safeParse(json);
+	const read = readJson(text);
+	if (!read.ok) refuse(read.why);
+	const result = imageStreamSchema.safeParse(read.value);
 	if (!result.success) {
 		const [issue] = result.error.issues;
-		refuse(issue ? `${issue.path.join('.')}: ${issue.message}` : 'unexpected content');
+		refuse(
+			issue ? `${issue.path.join('.').slice(0, 200)}: ${issue.message}` : 'unexpected content',
+		);
 	}
 	const { metadata, spec } = result.data;
 	const names = new Set<string>();

@@ -1,5 +1,5 @@
 /** The Kubernetes objects of a payload that name a component. Loaded on demand: it brings a YAML parser. */
-import { parseAllDocuments, type Document } from 'yaml';
+import { Composer, Parser, type CST, type Document } from 'yaml';
 import * as z from 'zod';
 import { isManifestFile, type PayloadFile } from './payload.ts';
 
@@ -45,6 +45,39 @@ function toNamingManifest(file: string, value: unknown): NamingManifest | undefi
 	};
 }
 
+/** Genuine manifests, definitions of custom resources included, stay well below both. */
+const deepest = 100;
+const mostCharacters = 4 * 1024 * 1024;
+
+function partsOf(token: CST.Token): readonly CST.Token[] {
+	if (token.type === 'document') return token.value ? [token.value] : [];
+	if (!('items' in token)) return [];
+	return token.items.flatMap(({ key, value }) => [
+		...(key ? [key] : []),
+		...(value ? [value] : []),
+	]);
+}
+
+/** Level by level: what composes the tokens is recursive, and where it ran out of stack the program would end. */
+function isTooDeep(tokens: readonly CST.Token[]): boolean {
+	let level = tokens;
+	for (let depth = 0; level.length > 0; depth += 1) {
+		if (depth > deepest) return true;
+		level = level.flatMap(partsOf);
+	}
+	return false;
+}
+
+/** The documents of a file; none where it is larger or nested deeper than anything genuine. */
+function documentsIn(text: string): readonly Document.Parsed[] {
+	if (text.length > mostCharacters) return [];
+	const tokens = [...new Parser().parse(text)];
+	if (isTooDeep(tokens)) return [];
+	// Genuine manifests repeat keys.
+	const options = { logLevel: 'silent', uniqueKeys: false, prettyErrors: false } as const;
+	return [...new Composer(options).compose(tokens)];
+}
+
 /** Undefined for what is no value: with errors, unknown anchors, or aliases that would fill the memory. */
 function plainValue(document: Document.Parsed): unknown {
 	if (document.errors.length > 0) return undefined;
@@ -70,9 +103,7 @@ export function manifestsNaming(file: PayloadFile, pullspec: string): readonly N
 	};
 	if (!isManifestFile(file.name)) return [unnamed];
 	const text = new TextDecoder('utf-8').decode(file.bytes);
-	// Genuine manifests repeat keys.
-	const documents = parseAllDocuments(text, { logLevel: 'silent', uniqueKeys: false });
-	const naming = [...documents].flatMap((document) => {
+	const naming = documentsIn(text).flatMap((document) => {
 		const [from, , to] = document.range;
 		if (!text.slice(from, to).includes(pullspec)) return [];
 		return [toNamingManifest(file.name, plainValue(document)) ?? unnamed];

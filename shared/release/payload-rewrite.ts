@@ -87,24 +87,71 @@ function applySplices(bytes: Uint8Array, splices: readonly Splice[]): Uint8Array
 	return joinBytes([...parts, bytes.subarray(at)]);
 }
 
+/** Pullspecs with one digest. There may be very many, but not of many different lengths. */
+class Pullspecs {
+	readonly #all = new Set<string>();
+	readonly #lengths = new Set<number>();
+
+	add(pullspec: string): this {
+		this.#all.add(pullspec);
+		this.#lengths.add(pullspec.length);
+		return this;
+	}
+
+	/** True where one of them ends at this place. */
+	endAt(text: string, end: number): boolean {
+		for (const length of this.#lengths) {
+			if (end >= length && this.#all.has(text.slice(end - length, end))) return true;
+		}
+		return false;
+	}
+}
+
+/** How many hex digits of a digest are looked for as a number. */
+const startDigits = 8;
+
+function startOf(hex: string): number {
+	return parseInt(hex.slice(0, startDigits), 16);
+}
+
+/** The parts of a run of hex digits that begin like a digest. One step a digit, however many digests there are. */
+function* windows(
+	run: string,
+	starts: ReadonlySet<number>,
+	lengths: readonly number[],
+): Generator<Span> {
+	let latest = 0;
+	for (let at = 0; at < run.length; at += 1) {
+		latest = ((latest << 4) | parseInt(run.charAt(at), 16)) >>> 0;
+		const from = at + 1 - startDigits;
+		if (from < 0 || !starts.has(latest)) continue;
+		for (const length of lengths) {
+			if (from + length <= run.length) yield { from, to: from + length };
+		}
+	}
+}
+
 /** Holds rewritten files against what must not be in them any more. */
 class Inspection {
 	readonly #gone = new Map<string, string>();
-	readonly #moved = new Map<string, readonly string[]>();
+	readonly #moved = new Map<string, { readonly digest: string; readonly allowed: Pullspecs }>();
+	readonly #starts: ReadonlySet<number>;
 
 	constructor(pullspecs: ReadonlyMap<string, string>) {
-		const stays = new Map<string, string[]>();
+		const stays = new Map<string, Pullspecs>();
 		for (const to of pullspecs.values()) {
-			stays.set(digestIn(to), [...(stays.get(digestIn(to)) ?? []), to]);
+			const digest = digestIn(to);
+			stays.set(digest, (stays.get(digest) ?? new Pullspecs()).add(to));
 		}
 		for (const [from, to] of pullspecs) {
 			const digest = digestIn(from);
 			const hex = digest.slice(digest.indexOf(':') + 1);
 			const allowed = stays.get(digest);
 			if (!from.includes('@') || from === to) continue;
-			if (allowed) this.#moved.set(hex, allowed);
+			if (allowed) this.#moved.set(hex, { digest, allowed });
 			else this.#gone.set(hex, from);
 		}
+		this.#starts = new Set([...this.#gone.keys(), ...this.#moved.keys()].map(startOf));
 	}
 
 	/** @throws ProblemError `payload-invalid` where a digest is left of a component that has another one now */
@@ -120,10 +167,8 @@ class Inspection {
 			}
 			const moved = this.#within(run, this.#moved);
 			if (!moved) continue;
-			const [, allowed] = moved;
-			const isReplaced = allowed.some((pullspec) => text.endsWith(pullspec, to));
-			const digest = digestIn(allowed[0] ?? '');
-			if (!isReplaced) leftovers.push({ file, digest });
+			const [, { digest, allowed }] = moved;
+			if (!allowed.endAt(text, to)) leftovers.push({ file, digest });
 		}
 		return leftovers;
 	}
@@ -132,7 +177,12 @@ class Inspection {
 		const exact = digests.get(run);
 		if (exact !== undefined) return [run, exact];
 		if (run.length === 64) return undefined;
-		return [...digests].find(([hex]) => run.includes(hex));
+		for (const { from, to } of windows(run, this.#starts, [64, 128])) {
+			const hex = run.slice(from, to);
+			const found = digests.get(hex);
+			if (found !== undefined) return [hex, found];
+		}
+		return undefined;
 	}
 }
 
@@ -170,8 +220,8 @@ class PayloadRewriter {
 			...mention,
 			rewritten: rename.everywhere,
 		}));
-		if (rename.everywhere) splices.push(...spans.map((span) => ({ ...span, text: rename.to })));
-		return { bytes: applySplices(bytes, splices), replacements, mentions };
+		const renamed = rename.everywhere ? spans.map((span) => ({ ...span, text: rename.to })) : [];
+		return { bytes: applySplices(bytes, [...splices, ...renamed]), replacements, mentions };
 	}
 
 	/** In the two special files only the structured place changes: what else they say is history. */
@@ -235,9 +285,11 @@ export async function rewritePayload(
 		if (rewritten.replacements > 0) {
 			files.push({ name: file, replacements: rewritten.replacements });
 		}
-		mentions.push(...rewritten.mentions.map((mention) => ({ file, ...mention })));
+		for (const mention of rewritten.mentions) mentions.push({ file, ...mention });
 		const texts = [after === before ? text : charactersOf(after), ...wideTexts(after)];
-		leftovers.push(...texts.flatMap((each) => inspection.inspect(file, each)));
+		for (const leftover of texts.flatMap((each) => inspection.inspect(file, each))) {
+			leftovers.push(leftover);
+		}
 		const isReferences = payloadFileName(record.name) === specialFiles.imageReferences;
 		if (isReferences) verifyReferences(before, after, changes);
 	}

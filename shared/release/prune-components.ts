@@ -62,10 +62,10 @@ export function indexContext(
 	};
 }
 
-type DropsImage = (image: ListedChild) => boolean;
+export type DropsImage = (image: ListedChild) => boolean;
 
-/** What is kept must be there: a written index may not list what cannot be copied. */
-function refuseUnreadable(
+/** What is kept must be there: a written index may not list what cannot be copied. @returns whether it all is */
+export function refuseUnreadable(
 	{ component, images }: ComponentCoverage,
 	drops: DropsImage,
 	refusals: Refusals,

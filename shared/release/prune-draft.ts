@@ -9,11 +9,11 @@ import {
 import { problemOf } from '../registry/problem.ts';
 import { tagFor } from './component-tag.ts';
 import type { PruneChoices } from './prune-release.ts';
-import type { PruneDraft } from './prune-fields.ts';
+import type { PruneDraft, PruneMode } from './prune-fields.ts';
 
 export { defaultTagTemplate, emptyDraft, type PruneDraft } from './prune-fields.ts';
 
-export type DraftField = 'keep' | 'to' | 'release' | 'tagTemplate' | 'version';
+export type DraftField = 'mode' | 'keep' | 'to' | 'release' | 'tagTemplate' | 'version';
 
 /** What stands against a draft, at the field that it is about. */
 export interface DraftIssue {
@@ -73,7 +73,10 @@ function readTemplate(template: string, version: string): Read<string> {
 	}
 }
 
-function readVersion({ version, rewriteVersion }: PruneDraft): Read<string | undefined> {
+function readVersion({ version, rewriteVersion, mode }: PruneDraft): Read<string | undefined> {
+	if (mode !== 'prune' && (version !== '' || rewriteVersion)) {
+		return { reason: keptVersion(mode) };
+	}
 	if (version === '') {
 		return rewriteVersion
 			? { reason: 'Rewriting the version everywhere needs a new version.' }
@@ -84,6 +87,25 @@ function readVersion({ version, rewriteVersion }: PruneDraft): Read<string | und
 		: { reason: `“${version}” is not a semantic version, such as 4.20.0-acme.1.` };
 }
 
+/** @param mode `sparse` or `whole` */
+function keptVersion(mode: PruneMode): string {
+	return `A release that is copied ${mode === 'whole' ? 'whole' : 'as a sparse one'} keeps its bytes, and so its version. Leave the new version out, or prune instead.`;
+}
+
+/** Everything is everything. */
+function modeIssue({ mode, selection }: PruneDraft): DraftIssue | undefined {
+	const { preset, components, exclude, toggled } = selection;
+	const isEmpty = preset.kind === 'none' && toggled.length === 0;
+	if (mode !== 'whole' || (isEmpty && components.length === 0 && exclude.length === 0)) {
+		return undefined;
+	}
+	return {
+		field: 'mode',
+		reason:
+			'To copy everything whole, nothing can be chosen to go. Leave out what is chosen, or choose to prune, or to copy a sparse release.',
+	};
+}
+
 /** Reads all fields, and tells of every one that is not right. */
 export function readDraft(draft: PruneDraft): ReadDraft {
 	const { preset } = draft.selection;
@@ -92,6 +114,8 @@ export function readDraft(draft: PruneDraft): ReadDraft {
 	const template = readTemplate(draft.tagTemplate, draft.version);
 	const version = readVersion(draft);
 	const issues: DraftIssue[] = [];
+	const mode = modeIssue(draft);
+	if (mode) issues.push(mode);
 	if (preset.kind === 'platforms' && preset.keep.length === 0) {
 		issues.push({ field: 'keep', reason: 'Choose at least one platform to keep.' });
 	}
@@ -111,11 +135,13 @@ export function readDraft(draft: PruneDraft): ReadDraft {
 	return {
 		ok: true,
 		choices: {
+			...(draft.mode !== 'prune' && { mode: draft.mode }),
 			selection: draft.selection,
 			repository: to.value,
 			release: release.value,
 			tagTemplate: template.value,
-			selfContained: draft.selfContained,
+			// What keeps its bytes names other places: all of it comes along.
+			selfContained: draft.selfContained || draft.mode !== 'prune',
 			version: version.value,
 			rewriteVersion: draft.rewriteVersion,
 		},

@@ -3,8 +3,16 @@ import type { PruneSelection } from './prune-selection.ts';
 
 export const defaultTagTemplate = '{version}__{component}';
 
+/**
+ * `prune`: indexes lose children and get new digests. `sparse`: indexes keep every byte, but what goes is not copied.
+ * `whole`: everything is copied as it is. A plan never switches from one to another.
+ */
+export const pruneModes = ['prune', 'sparse', 'whole'] as const;
+export type PruneMode = (typeof pruneModes)[number];
+
 /** What somebody has chosen so far, as text: the fields of a form, the parameters of a link, the flags of a command. */
 export interface PruneDraft {
+	readonly mode: PruneMode;
 	readonly selection: PruneSelection;
 	/** repository for component images */
 	readonly to: string;
@@ -18,7 +26,17 @@ export interface PruneDraft {
 	readonly rewriteVersion: boolean;
 }
 
+/** In another mode: where bytes stay the version does, and where everything is copied nothing can be chosen to go. */
+export function withMode(draft: PruneDraft, mode: PruneMode): PruneDraft {
+	if (mode === 'prune') return { ...draft, mode };
+	const kept = { ...draft, mode, version: '', rewriteVersion: false };
+	if (mode === 'sparse') return kept;
+	const nothing = { preset: { kind: 'none' }, components: [], exclude: [], toggled: [] } as const;
+	return { ...kept, selection: nothing };
+}
+
 export const emptyDraft: PruneDraft = {
+	mode: 'prune',
 	selection: { preset: { kind: 'placeholders' }, components: [], exclude: [], toggled: [] },
 	to: '',
 	release: '',

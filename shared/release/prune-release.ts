@@ -7,15 +7,13 @@ import type { Document } from '../oci/document.ts';
 import { isIndexType } from '../oci/media-type.ts';
 import type { PlatformKey } from '../oci/platform.ts';
 import type { Reference, Repository } from '../oci/reference.ts';
-import { ProblemError } from '../registry/problem.ts';
-import { assessCoverage, type Coverage } from './coverage.ts';
 import type { Payload } from './payload.ts';
 import type { RewrittenPayload } from './payload-rewrite.ts';
-import { matchesGlob } from './filter.ts';
 import { indexContext, pruneComponents, type PrunedComponent } from './prune-components.ts';
+import type { PruneMode } from './prune-fields.ts';
 import { pruneNotes } from './prune-notes.ts';
-import { selectCells, type PruneSelection, type Selected } from './prune-selection.ts';
-import { isRelease, type ReleaseReading } from './read-release.ts';
+import type { PruneSelection } from './prune-selection.ts';
+import type { ReleaseReading } from './read-release.ts';
 import {
 	readReleaseImages,
 	rebuildImages,
@@ -26,8 +24,17 @@ import {
 } from './rebuild-release.ts';
 import { Refusals } from './refusals.ts';
 import type { VersionMention } from './version-mentions.ts';
+import {
+	keptImages,
+	refuseEmptied,
+	refuseUnmatched,
+	requireWhole,
+	type WholeReading,
+} from './whole-reading.ts';
 
 export interface PruneChoices {
+	/** `prune` where it is left out */
+	readonly mode?: PruneMode | undefined;
 	readonly selection: PruneSelection;
 	/** where changed component images go */
 	readonly repository: Repository;
@@ -72,55 +79,6 @@ export interface PrunedRelease {
 	readonly notes: readonly string[];
 }
 
-/** A release that was read well enough to make another one of it. */
-interface WholeReading {
-	readonly reading: ReleaseReading;
-	readonly root: Document;
-	readonly payload: Payload;
-	readonly coverage: Coverage;
-	readonly selected: Selected;
-}
-
-function refuse(reason: string): never {
-	throw new ProblemError({ code: 'plan-impossible', origin: 'content', reason });
-}
-
-function requireWhole(reading: ReleaseReading, selection: PruneSelection): WholeReading {
-	const { root, payload, stage, problem } = reading;
-	if (stage !== 'done') refuse('The release is not read to its end yet.');
-	if (!root || !payload || !isRelease(reading)) {
-		refuse(`There is no release to prune: ${problem?.reason ?? 'it has no payload.'}`);
-	}
-	const coverage = assessCoverage(reading);
-	return { reading, root, payload, coverage, selected: selectCells(coverage, selection) };
-}
-
-function refuseEmptied({ selected }: WholeReading, refusals: Refusals): void {
-	const { emptied, dropped } = selected;
-	if (emptied.length === 0) return;
-	const names = emptied.map((name) => `${name} (${[...(dropped.get(name) ?? [])].join(', ')})`);
-	refusals.add(`It would leave nothing of ${names.join(', ')}: exclude them, or keep a platform.`);
-}
-
-/** What names nothing is a slip of the pen, and would silently choose something else. */
-function refuseUnmatched(
-	{ coverage }: WholeReading,
-	{ selection }: PruneChoices,
-	refusals: Refusals,
-): void {
-	const rows = new Map(coverage.components.map((row) => [row.component.name, row]));
-	for (const glob of [...selection.components, ...selection.exclude]) {
-		const isMatched = [...rows.keys()].some((name) => matchesGlob(glob, name));
-		if (!isMatched) refusals.add(`No component of this release is called “${glob}”.`);
-	}
-	for (const { component, platform } of selection.toggled) {
-		const cell = rows.get(component)?.cells.find((each) => each.platform === platform);
-		if (cell?.digest === undefined) {
-			refusals.add(`${component} has nothing listed for ${platform} that could be switched.`);
-		}
-	}
-}
-
 function refuseVersion({ version }: PruneChoices, refusals: Refusals): void {
 	if (version === undefined || (/^\d\S*$/.test(version) && valid(version) !== null)) return;
 	refusals.add(`“${version}” is not a semantic version, such as 4.20.0-acme.1.`);
@@ -146,19 +104,6 @@ function refuseDifferentPayloads(
 	refusals.add(
 		`The release images do not name the same components: those for ${names.join(', ')} differ from the others.`,
 	);
-}
-
-function keptImages(
-	{ reading, selected }: WholeReading,
-	refusals: Refusals,
-): readonly ListedImage[] {
-	const kept = reading.images.filter(
-		({ platform }) => !platform || !selected.release.has(platform),
-	);
-	if (kept.length === 0) {
-		refusals.add(`It would leave nothing of the release (${[...selected.release].join(', ')}).`);
-	}
-	return kept;
 }
 
 async function rebuildRoot(
@@ -222,7 +167,7 @@ export async function pruneRelease(
 	const old = whole.payload.metadata.version;
 	const version = { from: old, to: choices.version ?? old };
 	refuseVersion(choices, refusals);
-	refuseUnmatched(whole, choices, refusals);
+	refuseUnmatched(whole, choices.selection, refusals);
 	refuseEmptied(whole, refusals);
 	const kept = keptImages(whole, refusals);
 	const images = readReleaseImages(reading, kept, refusals);

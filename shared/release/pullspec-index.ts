@@ -3,12 +3,15 @@ import type { Payload } from './payload.ts';
 
 const digestMark = '@sha256:';
 const digestLength = digestMark.length + 64;
-const pullspecPattern = /[\w.:/-]+@sha256:[a-f0-9]{64}$/;
+const pullspecPattern = /[\w.:/-]{1,300}@sha256:[a-f0-9]{64}$/;
+const hex = /[a-f0-9]{64}/y;
 const longestRepository = 300;
 
 /** From mark to mark: much faster over megabytes than a pattern that starts at every word. */
 function* pullspecsIn(text: string): Generator<string> {
 	for (let mark = text.indexOf(digestMark); mark >= 0; mark = text.indexOf(digestMark, mark + 1)) {
+		hex.lastIndex = mark + digestMark.length;
+		if (!hex.test(text)) continue;
 		const around = text.slice(Math.max(0, mark - longestRepository), mark + digestLength);
 		const [pullspec] =
 			pullspecPattern.exec(

@@ -11,10 +11,20 @@ const hexDigits: Readonly<Record<string, number>> = { '256:': 64, '512:': 128 };
 /** A character that would make what follows the end of some longer reference. */
 const continuesReference = /[A-Za-z0-9._/:@%+~-]/;
 const hexDigit = /[0-9a-fA-F]/;
+/** A registry, a repository, and what stands between them. */
+const longestRepository = 260 + 1 + 255;
+const plainRepository = /^[A-Za-z0-9._/:@%+~-]{1,516}$/;
+
+/** Repositories of one digest. There may be very many, so those that a text can be cut for are looked up. */
+interface Candidates {
+	readonly plain: Set<string>;
+	/** with other characters, such as the brackets of IPv6 */
+	readonly odd: string[];
+}
 
 /** The places of known pullspecs by digest. Text has one character for each byte, so files need not be UTF-8. */
 export class PullspecScan {
-	readonly #repositories = new Map<string, string[]>();
+	readonly #repositories = new Map<string, Candidates>();
 
 	/** @param pullspecs `repository@digest`, as payloads write them; others are not looked for */
 	constructor(pullspecs: Iterable<string>) {
@@ -22,9 +32,11 @@ export class PullspecScan {
 			const at = pullspec.lastIndexOf(mark);
 			if (at < 0) continue;
 			const digest = pullspec.slice(at + 1);
-			const known = this.#repositories.get(digest);
-			if (known) known.push(pullspec.slice(0, at));
-			else this.#repositories.set(digest, [pullspec.slice(0, at)]);
+			const repository = pullspec.slice(0, at);
+			const candidates = this.#repositories.get(digest) ?? { plain: new Set(), odd: [] };
+			if (plainRepository.test(repository)) candidates.plain.add(repository);
+			else candidates.odd.push(repository);
+			this.#repositories.set(digest, candidates);
 		}
 	}
 
@@ -35,13 +47,24 @@ export class PullspecScan {
 			if (digits === undefined) continue;
 			const to = at + mark.length + 4 + digits;
 			const digest = text.slice(at + 1, to);
-			const repositories = this.#repositories.get(digest);
-			if (!repositories || hexDigit.test(text.charAt(to))) continue;
-			const repository = repositories.find((each) => this.#endsAt(text, each, at));
+			const candidates = this.#repositories.get(digest);
+			if (!candidates || hexDigit.test(text.charAt(to))) continue;
+			const written = this.#before(text, at);
+			const repository = candidates.plain.has(written)
+				? written
+				: candidates.odd.find((each) => this.#endsAt(text, each, at));
 			if (repository !== undefined) {
 				yield { from: at - repository.length, to, pullspec: `${repository}@${digest}` };
 			}
 		}
+	}
+
+	/** All that could belong to a repository which ends there. */
+	#before(text: string, end: number): string {
+		let from = end;
+		const first = Math.max(0, end - longestRepository - 1);
+		while (from > first && continuesReference.test(text.charAt(from - 1))) from -= 1;
+		return text.slice(from, end);
 	}
 
 	#endsAt(text: string, repository: string, end: number): boolean {

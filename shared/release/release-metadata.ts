@@ -1,6 +1,7 @@
 /** `release-manifests/release-metadata`: version, upgrade edges and links of a release. */
 import valid from 'semver/functions/valid.js';
 import * as z from 'zod';
+import { readJson } from '../oci/json-value.ts';
 import { ProblemError } from '../registry/problem.ts';
 
 const metadataSchema = z.looseObject({
@@ -30,16 +31,14 @@ export function parseReleaseMetadata(text: string): ReleaseMetadata {
 			origin: 'content',
 			reason: `The payload's release-metadata cannot be read: ${why}.`,
 		});
-	let json: unknown;
-	try {
-		json = JSON.parse(text);
-	} catch {
-		throw problem('it is not JSON');
-	}
-	const result = metadataSchema.safeParse(json);
+	const read = readJson(text);
+	if (!read.ok) throw problem(read.why);
+	const result = metadataSchema.safeParse(read.value);
 	if (!result.success) {
 		const [issue] = result.error.issues;
-		throw problem(issue ? `${issue.path.join('.')}: ${issue.message}` : 'unexpected content');
+		throw problem(
+			issue ? `${issue.path.join('.').slice(0, 200)}: ${issue.message}` : 'unexpected content',
+		);
 	}
 	const { version, previous, next, metadata } = result.data;
 	return { version, previous: previous ?? [], next: next ?? [], extra: metadata ?? {} };

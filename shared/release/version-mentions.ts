@@ -45,9 +45,11 @@ export function findVersion(
 	except: readonly Span[] = [],
 ): readonly Span[] {
 	const found: Span[] = [];
+	let next = 0;
 	for (let from = text.indexOf(version); from >= 0; from = text.indexOf(version, from + 1)) {
 		const span = { from, to: from + version.length };
-		const isInside = except.some((other) => other.from < span.to && span.from < other.to);
+		while ((except[next]?.to ?? Infinity) <= from) next += 1;
+		const isInside = (except[next]?.from ?? Infinity) < span.to;
 		if (!isInside && isWhole(text, span)) found.push(span);
 	}
 	return found;
@@ -60,20 +62,19 @@ export function toMentions(
 	spans: readonly Span[],
 ): readonly Pick<VersionMention, 'line' | 'text'>[] {
 	const decoder = new TextDecoder('utf-8');
+	const endOfLine = (start: number) => {
+		const newline = text.indexOf('\n', start);
+		return newline < 0 ? text.length : newline;
+	};
 	let line = 1;
-	let counted = 0;
+	let lineStart = 0;
+	// Looked for once a line: a file may be one long line that names the version everywhere.
+	let lineEnd = endOfLine(0);
 	return spans.map(({ from }) => {
-		for (
-			let at = text.indexOf('\n', counted);
-			at >= 0 && at < from;
-			at = text.indexOf('\n', at + 1)
-		) {
+		for (; lineEnd < from; lineEnd = endOfLine(lineStart)) {
 			line += 1;
-			counted = at + 1;
+			lineStart = lineEnd + 1;
 		}
-		const lineStart = text.lastIndexOf('\n', from) + 1;
-		const newline = text.indexOf('\n', from);
-		const lineEnd = newline < 0 ? text.length : newline;
 		const isLong = lineEnd - lineStart > longestText;
 		const start = isLong ? Math.max(lineStart, from - textBefore) : lineStart;
 		const shown = bytes.subarray(start, Math.min(lineEnd, start + longestText));

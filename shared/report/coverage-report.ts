@@ -1,10 +1,11 @@
 /** Coverage as a document: the documented, stable shape of `espalier audit --json`. */
 import * as z from 'zod';
 import { depths } from '../index/walk.ts';
-import { formatReference } from '../oci/reference.ts';
+import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
 import { assessCoverage, statuses, type Cell, type Coverage } from '../release/coverage.ts';
 import { releaseFacts } from '../release/facts.ts';
 import type { ReleaseReading } from '../release/read-release.ts';
+import { signatureReportSchema } from './signature-report.ts';
 
 export const coverageSchemaName = 'espalier/coverage/v1';
 
@@ -21,6 +22,8 @@ const platformCellSchema = z.object({
 	placeholderOf: z.string().optional(),
 	/** why it is not built, for people */
 	reason: z.string().optional(),
+	/** the mirror where its manifest was read, instead of the component's own repository */
+	readFrom: z.string().optional(),
 });
 
 /**
@@ -58,12 +61,16 @@ export const coverageReportSchema = z.object({
 			z.object({ platform: z.string(), expected: z.boolean(), cells: countsSchema }),
 		),
 	}),
+	/** where signatures were looked at */
+	signature: signatureReportSchema.optional(),
 	components: z.array(
 		z.object({
 			name: z.string(),
 			reference: z.string(),
 			digest: z.string().optional(),
 			mediaType: z.string().optional(),
+			/** the mirror where it was read, instead of its own repository */
+			readFrom: z.string().optional(),
 			source: z.string().optional(),
 			commit: z.string().optional(),
 			/** distinct compressed bytes over all its images, and of those the ones no other component has */
@@ -76,7 +83,20 @@ export const coverageReportSchema = z.object({
 
 export type CoverageReport = z.infer<typeof coverageReportSchema>;
 
-function cellReport({ platform, status, digest, sizeBytes, placeholderOf, reason }: Cell) {
+/** Left out where something was read in its own repository. */
+function readAt(readFrom: Repository | undefined): { readFrom?: string } {
+	return readFrom ? { readFrom: formatRepository(readFrom) } : {};
+}
+
+function cellReport({
+	platform,
+	status,
+	digest,
+	sizeBytes,
+	placeholderOf,
+	reason,
+	readFrom,
+}: Cell) {
 	return {
 		platform,
 		status,
@@ -84,6 +104,7 @@ function cellReport({ platform, status, digest, sizeBytes, placeholderOf, reason
 		...(sizeBytes !== undefined && { size: sizeBytes }),
 		...(placeholderOf && { placeholderOf }),
 		...(reason && { reason }),
+		...readAt(readFrom),
 	};
 }
 
@@ -91,7 +112,11 @@ function componentReports({ components }: Coverage): CoverageReport['components'
 	return components.map(({ component, root, cells, sizeBytes, uniqueBytes }) => ({
 		name: component.name,
 		reference: component.pullspec,
-		...(root.kind === 'read' && { digest: root.digest, mediaType: root.mediaType }),
+		...(root.kind === 'read' && {
+			digest: root.digest,
+			mediaType: root.mediaType,
+			...readAt(root.readFrom),
+		}),
 		...(component.source && { source: component.source }),
 		...(component.commit && { commit: component.commit }),
 		size: sizeBytes,

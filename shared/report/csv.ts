@@ -18,6 +18,7 @@ const header = [
 	'placeholderOf',
 	'reason',
 	'reference',
+	'readFrom',
 ];
 
 export function coverageCsv(report: CoverageReport): string {
@@ -31,6 +32,7 @@ export function coverageCsv(report: CoverageReport): string {
 			cell.placeholderOf ?? '',
 			cell.reason ?? '',
 			reference,
+			cell.readFrom ?? '',
 		]),
 	);
 	return [header, ...rows].map((row) => `${row.map(csvField).join(',')}\r\n`).join('');

@@ -1,6 +1,7 @@
 /** Problems in words: what happened, and what to do about it. Why is the problem's own `reason`. */
 import { storeRegistry } from '../oci/reference.ts';
 import type { Problem, ProblemCode } from '../registry/problem.ts';
+import { likelyMeaning } from './refusals.ts';
 import { formatDuration } from './units.ts';
 
 export interface Explanation {
@@ -18,6 +19,9 @@ function host({ registry }: Problem): string {
 
 const login = (problem: Problem) =>
 	`Log in where Espalier runs: docker login ${host(problem)} (or podman login), then try again.`;
+/** For a server that has no logins of anybody. */
+const ownLogin = (problem: Problem) =>
+	`Give the page your own login for ${host(problem)}; it goes along with your requests and is not kept.`;
 const spelling = 'Check the spelling of the repository, and of the tag or digest.';
 const again =
 	'Try again; if it stays, the registry or something between here and there has a problem.';
@@ -59,6 +63,16 @@ const explanations: Readonly<
 			'Change the selection or the target as the sentence above says, and plan again.',
 		],
 	},
+	'mirrors-invalid': {
+		title: 'This is not a file of mirrors that can be used',
+		remedies: () => [
+			'Use an ImageDigestMirrorSet, ImageTagMirrorSet or ImageContentSourcePolicy as a cluster has it, or a registries.conf of version 2; correct what the sentence above names.',
+		],
+	},
+	'source-blocked': {
+		title: 'The mirror rules forbid to read this',
+		remedies: () => ['Add a mirror for it to the file of mirrors, or read without those rules.'],
+	},
 	'host-unknown': {
 		title: 'There is no such host',
 		remedies: () => [
@@ -82,14 +96,15 @@ const explanations: Readonly<
 	unauthorized: {
 		title: 'A login is needed',
 		remedies: (problem) => [
-			login(problem),
-			'Many registries answer so for repositories that do not exist: check the spelling too.',
+			problem.origin === 'proxy' ? ownLogin(problem) : login(problem),
+			...likelyMeaning(problem),
 		],
 	},
 	denied: {
 		title: 'Access denied',
 		remedies: (problem) => [
 			'Use an account that is allowed to do this in that repository.',
+			...likelyMeaning(problem),
 			login(problem),
 		],
 	},
@@ -98,12 +113,13 @@ const explanations: Readonly<
 		remedies: (problem) =>
 			problem.registry === storeRegistry
 				? [spelling]
-				: [spelling, `If it is private: ${login(problem)}`],
+				: [spelling, ...likelyMeaning(problem), `If it is private: ${login(problem)}`],
 	},
 	'manifest-unknown': {
 		title: 'No such image',
-		remedies: () => [
+		remedies: (problem) => [
 			spelling,
+			...likelyMeaning(problem),
 			'It may have been deleted, or cleaned up because nothing was tagged.',
 		],
 	},
@@ -155,6 +171,20 @@ const explanations: Readonly<
 			`If you trust this address, name it yourself: start Espalier with --plain-http ${host(problem)} or --ca ${host(problem)}=FILE, or log in to it.`,
 		],
 	},
+	'not-served': {
+		title: 'This Espalier does not serve that',
+		remedies: () => [
+			'Ask who runs this Espalier to add it to the registries that are served here.',
+			'Or run Espalier on your own computer: there it reaches whatever you can reach.',
+		],
+	},
+	'outgoing-proxy-failed': {
+		title: 'The proxy of this network did not let it through',
+		remedies: (problem) => [
+			'Check HTTPS_PROXY and HTTP_PROXY where Espalier was started, the login in them included, and start it again.',
+			`If the registry is reached without a proxy: add ${host(problem)} to NO_PROXY.`,
+		],
+	},
 	'redirect-refused': {
 		title: 'The registry leads somewhere it should not',
 		remedies: () => [
@@ -178,6 +208,7 @@ const explanations: Readonly<
 	'parts-missing': {
 		title: 'The registry misses parts of it',
 		remedies: () => [
+			'If the plan is of a sparse release, this registry takes none: plan again with --mode prune, or with --mode whole.',
 			'Run the plan again: what is missing is copied first. If it stays, a clean-up there takes untagged parts away while they arrive.',
 		],
 	},
@@ -234,7 +265,20 @@ const explanations: Readonly<
 	},
 };
 
+/** It is this server that is asked too much, not a registry. */
+function isOwnLimit({ code, origin }: Problem): boolean {
+	return code === 'rate-limited' && origin === 'proxy';
+}
+
+function waitFor({ retryAfterMs = 60_000 }: Problem): string {
+	return `Wait ${formatDuration(retryAfterMs)} and try again.`;
+}
+
 export function explain(problem: Problem): Explanation {
+	if (isOwnLimit(problem)) {
+		const remedies = [waitFor(problem), 'Whoever shares your address counts with you.'];
+		return { title: 'Too many requests for this Espalier', why: problem.reason, remedies };
+	}
 	const { title, remedies } = explanations[problem.code];
 	return { title, why: problem.reason, remedies: remedies(problem) };
 }

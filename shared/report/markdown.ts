@@ -2,6 +2,7 @@
 import { statuses, statusMeanings, type Status } from '../release/coverage.ts';
 import type { CoverageReport } from './coverage-report.ts';
 import { printable } from './printable.ts';
+import { mirrorLines } from './text.ts';
 
 /** Text from payloads inside a Markdown table: no cell ends early, nothing becomes markup. */
 export function escape(text: string): string {
@@ -24,7 +25,7 @@ function problemTable(report: CoverageReport): readonly string[] {
 	if (affected.length === 0) return [];
 	return [
 		'',
-		row(['component', ...platforms]),
+		row(['component', ...platforms.map(escape)]),
 		row(platforms.map(() => '---').concat('---')),
 		...affected.map(({ name, platforms: cells }) =>
 			row([
@@ -47,17 +48,18 @@ export function coverageMarkdown(report: CoverageReport, verdict: string): strin
 	return [
 		`## Coverage of ${escape(release.name)}`,
 		'',
-		verdict,
+		escape(verdict),
 		'',
 		`- reference: ${escape(release.reference)}`,
 		`- digest: \`${release.digest}\``,
-		`- platforms: ${release.platforms.join(', ')}`,
+		`- platforms: ${release.platforms.map(escape).join(', ')}`,
+		...mirrorLines(report).map((line) => `- mirror: ${escape(line)}`),
 		...release.findings.map((finding) => `- note: ${escape(finding)}`),
 		'',
 		row(['platform', ...counts]),
 		row(['---', ...counts.map(() => '---:')]),
 		...totals.platforms.map(({ platform, cells }) =>
-			row([platform, ...counts.map((status) => String(cells[status]))]),
+			row([escape(platform), ...counts.map((status) => String(cells[status]))]),
 		),
 		...problemTable(report),
 		'',

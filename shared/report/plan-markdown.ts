@@ -3,12 +3,14 @@ import { consequencesOf } from '../plan/consequences.ts';
 import type { Estimate } from '../plan/estimate.ts';
 import type { Plan } from '../plan/plan.ts';
 import { summarize, type PlanSummary } from '../plan/summary.ts';
-import type { PruneSubject } from '../plan/subject.ts';
+import { modeOf, type PruneSubject } from '../plan/subject.ts';
 import { escape, row } from './markdown.ts';
 import {
 	estimateLines,
+	leftOutText,
 	lossText,
 	planHeadline,
+	sparseIndexes,
 	tagChanges,
 	targetRows,
 	versionText,
@@ -93,6 +95,20 @@ function components({ components: changed }: PruneSubject): readonly string[] {
 	return ['', '### Components', ...folded(title, changed.length, table)];
 }
 
+function sparse(subject: PruneSubject): readonly string[] {
+	const rows = sparseIndexes(subject).map(({ name, left }) => [
+		code(name),
+		prose(leftOutText(left)),
+	]);
+	if (rows.length === 0) return [];
+	const lines = tableOf(['index', 'without'], rows);
+	return [
+		'',
+		'### Listed, not copied',
+		...folded(formatCount(rows.length, 'index', 'indexes'), rows.length, lines),
+	];
+}
+
 function payloadFiles({ files, mentions }: PruneSubject): readonly string[] {
 	const fileRows = files.map(({ name, replacements }) => [code(name), String(replacements)]);
 	const mentionRows = mentions.map(({ file, line, text, rewritten }) => [
@@ -131,12 +147,15 @@ function pruned(subject: PruneSubject): readonly string[] {
 	const { broken, intact, notes } = consequencesOf(subject);
 	return [
 		...components(subject),
+		...sparse(subject),
 		...listed('No longer holds', broken),
 		...listed('Still holds', intact),
 		...listed('To be known', notes),
 		...payloadFiles(subject),
 	];
 }
+
+const verbs = { prune: 'Prune', sparse: 'Sparse copy of', whole: 'Copy of' } as const;
 
 /** The facts at the top. */
 function facts({ id, subject }: Plan): readonly string[] {
@@ -154,7 +173,9 @@ function facts({ id, subject }: Plan): readonly string[] {
 export function planMarkdown(plan: Plan, estimate?: Estimate): string {
 	const { subject } = plan;
 	return [
-		subject.kind === 'undo' ? '## Undo' : `## Prune ${prose(subject.source.reference)}`,
+		subject.kind === 'undo'
+			? '## Undo'
+			: `## ${verbs[modeOf(subject)]} ${prose(subject.source.reference)}`,
 		'',
 		prose(planHeadline(plan)),
 		'',

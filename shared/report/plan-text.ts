@@ -7,8 +7,10 @@ import type { PruneSubject } from '../plan/subject.ts';
 import {
 	changedComponents,
 	estimateLines,
+	leftOutText,
 	lossText,
 	planHeadline,
+	sparseIndexes,
 	tagChanges,
 	targetRows,
 	versionText,
@@ -27,19 +29,37 @@ function tagLine({ repository, tag, from, to, change }: PlannedTag): readonly st
 	return [tagChanges[change], `${repository}:${tag}`, where];
 }
 
+const widestLine = 100;
+
+/** Names on as many lines as they need: what is written or contacted is never cut. */
+function wrapped(lead: string, names: readonly string[]): readonly string[] {
+	const lines: string[] = [];
+	let line = lead;
+	for (const [at, name] of names.entries()) {
+		const word = at < names.length - 1 ? `${name},` : name;
+		if (line !== '' && line.length + word.length >= widestLine) {
+			lines.push(line);
+			line = word;
+		} else line = line === '' ? word : `${line} ${word}`;
+	}
+	return [...lines, line];
+}
+
 /** New tags overwrite nothing: of many, the first and the most important are enough to see how they are called. */
 const mostNewTags = 10;
 
 function tagLines(tags: readonly PlannedTag[]): readonly string[] {
-	const hidden = tags
-		.slice(0, -1)
-		.filter(({ change }) => change === 'create')
-		.slice(mostNewTags);
-	const repositories = [...new Set(hidden.map(({ repository }) => repository))].join(', ');
+	const hidden = new Set(
+		tags
+			.slice(0, -1)
+			.filter(({ change }) => change === 'create')
+			.slice(mostNewTags),
+	);
+	const repositories = [...new Set(Array.from(hidden, ({ repository }) => repository))];
 	return [
-		...table(tags.filter((tag) => !hidden.includes(tag)).map(tagLine)),
-		...(hidden.length > 0
-			? [`and ${formatCount(hidden.length, 'more new tag')} in ${repositories}`]
+		...table(tags.filter((tag) => !hidden.has(tag)).map(tagLine)),
+		...(hidden.size > 0
+			? wrapped(`and ${formatCount(hidden.size, 'more new tag')} in`, repositories)
 			: []),
 	];
 }
@@ -49,7 +69,7 @@ function writtenLines(summary: PlanSummary): readonly string[] {
 	return [
 		...section('Writes', table(targetRows(summary))),
 		...section('Reads from', sources),
-		...section('Registries that are contacted', [registries.join(', ')]),
+		...section('Registries that are contacted', wrapped('', registries)),
 		...section(`Tags, moved last (${tags.length})`, tagLines(tags)),
 	];
 }
@@ -57,6 +77,7 @@ function writtenLines(summary: PlanSummary): readonly string[] {
 function pruneLines(subject: PruneSubject): readonly string[] {
 	const { source, files, mentions, release } = subject;
 	const changed = changedComponents(subject);
+	const sparse = sparseIndexes(subject);
 	const replacements = files.reduce((sum, file) => sum + file.replacements, 0);
 	const { broken, intact, notes } = consequencesOf(subject);
 	return [
@@ -79,6 +100,10 @@ function pruneLines(subject: PruneSubject): readonly string[] {
 		...section(
 			`Components that change (${changed.length})`,
 			table(changed.map(({ name, removed }) => [name, `loses ${lossText(removed)}`])),
+		),
+		...section(
+			`Listed, not copied (${sparse.length})`,
+			table(sparse.map(({ name, left }) => [name, `without ${leftOutText(left)}`])),
 		),
 		...section(
 			'No longer holds',

@@ -3,7 +3,7 @@ import { publishedRelease } from '../plan/next-steps.ts';
 import type { Amount, Estimate } from '../plan/estimate.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { PlannedTag, PlanSummary } from '../plan/summary.ts';
-import type { PruneSubject, UndoSubject } from '../plan/subject.ts';
+import { modeOf, type PruneSubject, type UndoSubject } from '../plan/subject.ts';
 import { formatBytes, formatCount } from './units.ts';
 
 export type Removed = PruneSubject['release']['removed'];
@@ -22,12 +22,55 @@ export function lossText(removed: Removed): string {
 	].join(', ');
 }
 
+/** What a sparse index leaves out: `linux/s390x, 2 more`; empty where it is whole. */
+export function leftOutText(left: PruneSubject['release']['left'] = []): string {
+	const platforms = left.flatMap(({ platform }) => platform ?? []);
+	const others = left.length - platforms.length;
+	return [...platforms, ...(others > 0 ? [`${others} without a platform`] : [])].join(', ');
+}
+
+/** The indexes that are copied without some of their children; the release among them is named `the release`. */
+export function sparseIndexes({ release, components }: PruneSubject): readonly {
+	readonly name: string;
+	readonly left: PruneSubject['release']['left'];
+}[] {
+	const all = [{ name: 'the release', left: release.left }, ...components];
+	return all.flatMap(({ name, left }) => (left && left.length > 0 ? [{ name, left }] : []));
+}
+
 /** The components whose index changes; the others of a plan are copied along as they are. */
 export function changedComponents({ components }: PruneSubject): PruneSubject['components'] {
 	return components.filter(({ removed }) => removed.length > 0);
 }
 
+function leftText({ components, release }: PruneSubject): readonly string[] {
+	const losing = components.filter(({ left = [] }) => left.length > 0);
+	const children = losing.reduce((sum, { left = [] }) => sum + left.length, 0);
+	const { left = [] } = release;
+	const parts = [
+		...(losing.length > 0
+			? [
+					`${formatCount(children, 'child', 'children')} of ${formatCount(losing.length, 'component')}`,
+				]
+			: []),
+		...(left.length > 0 ? [formatCount(left.length, 'release image')] : []),
+	];
+	return parts.length === 0 ? [] : [`listed, not copied: ${parts.join(' and ')}`];
+}
+
+/** Of a release that keeps every byte. */
+function keptHeadline(subject: PruneSubject): string {
+	const { components, choices } = subject;
+	const parts = [
+		`The release and ${formatCount(components.length, 'component')} are copied ${modeOf(subject) === 'whole' ? 'whole' : 'as they are'}, ${components.length === 1 ? 'the component' : 'components'} to ${choices.repository}`,
+		`every digest stays, and the release is at ${publishedRelease(subject)}`,
+		...leftText(subject),
+	];
+	return `${parts.join('; ')}.`;
+}
+
 function pruneHeadline(subject: PruneSubject): string {
+	if (modeOf(subject) !== 'prune') return keptHeadline(subject);
 	const { components, untouched, release, source } = subject;
 	const changed = changedComponents(subject);
 	const dropped = changed
@@ -71,14 +114,20 @@ function amountText({ count, bytes }: Amount): string {
 
 /** How much of every kind goes where, with a row of headings. */
 export function targetRows({ targets }: PlanSummary): readonly (readonly string[])[] {
+	const isSparse = targets.some(({ left }) => left > 0);
 	return [
-		['to', 'blobs copied', 'blobs made', 'indexes', 'images', 'tags'],
+		[
+			...['to', 'blobs copied', 'blobs made', 'indexes', 'images'],
+			...(isSparse ? ['listed, not copied'] : []),
+			'tags',
+		],
 		...targets.map((target) => [
 			target.repository,
 			amountText({ count: target.blobs, bytes: target.blobBytes }),
 			amountText({ count: target.uploads, bytes: target.uploadBytes }),
 			String(target.indexes),
 			String(target.images),
+			...(isSparse ? [String(target.left)] : []),
 			String(target.tags),
 		]),
 	];

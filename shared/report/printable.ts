@@ -1,6 +1,6 @@
 /** A stranger's text, fit to be shown: nothing in it moves a cursor, turns the reading direction, or fills the screen. */
 
-const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const longestShown = 2_000;
 
 /** The same for files: tabs and line breaks stay, and nothing is cut. */
@@ -10,7 +10,7 @@ export function printableLines(text: string): string {
 	);
 }
 
-/** Control and format characters (also bidirectional ones) become visible; what is very long is cut. */
+/** D22: control and format characters (also bidirectional ones) and halves of pairs become visible; what is very long is cut. */
 export function printable(text: string, longest = longestShown): string {
 	const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;
 	return cut.replace(invisible, '\uFFFD');

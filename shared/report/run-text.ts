@@ -43,6 +43,8 @@ export function progressText(run: Run, pace: Pick<RunPace, 'rate' | 'remainingMs
 	return printable(words.join(', '));
 }
 
+const mostShown = 10;
+
 function nameOf(plan: Plan, { step }: Item): string {
 	const repository = repositoryAt(plan, step.to);
 	return step.kind === 'tag'
@@ -50,12 +52,23 @@ function nameOf(plan: Plan, { step }: Item): string {
 		: formatReference(byDigest(repository, contentAt(plan, step.content).digest));
 }
 
-function problemLines(problem: Problem): readonly string[] {
-	const { title, why, remedies } = explain(problem);
-	return [`${title}. ${why}`, ...remedies.map((remedy) => `  - ${remedy}`)];
+/** The digests that a registry lacks, one a line. */
+function missingLines({ missing = [] }: Problem): readonly string[] {
+	const more = missing.length - mostShown;
+	return [
+		...missing.slice(0, mostShown).map((digest) => `  missing there: ${digest}`),
+		...(more > 0 ? [`  and ${more} more`] : []),
+	];
 }
 
-const mostShown = 10;
+function problemLines(problem: Problem): readonly string[] {
+	const { title, why, remedies } = explain(problem);
+	return [
+		`${title}. ${why}`,
+		...missingLines(problem),
+		...remedies.map((remedy) => `  - ${remedy}`),
+	];
+}
 
 /** Those of one kind, each with why, and once what to do about it. */
 function kindLines(plan: Plan, items: readonly FailedItem[]): readonly string[] {
@@ -67,7 +80,11 @@ function kindLines(plan: Plan, items: readonly FailedItem[]): readonly string[] 
 		`${title}:`,
 		...items
 			.slice(0, mostShown)
-			.flatMap((item) => [`  ${nameOf(plan, item)}`, `    ${item.problem.reason}`]),
+			.flatMap((item) => [
+				`  ${nameOf(plan, item)}`,
+				`    ${item.problem.reason}`,
+				...missingLines(item.problem).map((line) => `  ${line}`),
+			]),
 		...(more > 0 ? [`  and ${more} more`] : []),
 		...remedies.map((remedy) => `  - ${remedy}`),
 	];
@@ -83,7 +100,9 @@ function hasProblem(item: Item): item is FailedItem {
 export function failuresText({ plan, failed, outcome }: Run): string {
 	const kinds = new Map<Problem['code'], FailedItem[]>();
 	for (const item of failed.filter(hasProblem)) {
-		kinds.set(item.problem.code, [...(kinds.get(item.problem.code) ?? []), item]);
+		const others = kinds.get(item.problem.code);
+		if (others) others.push(item);
+		else kinds.set(item.problem.code, [item]);
 	}
 	const lines = [...kinds.values()].flatMap((items) => kindLines(plan, items));
 	if (lines.length > 0) return print(lines);
@@ -140,13 +159,15 @@ function tagRow({
 
 /** Moved tags all, of many new ones the first and the most important. */
 function tagLines(tags: Receipt['tags']): readonly string[] {
-	const hidden = tags
-		.slice(0, -1)
-		.filter(({ before, moved }) => before === 'absent' || !moved)
-		.slice(mostShown);
+	const hidden = new Set(
+		tags
+			.slice(0, -1)
+			.filter(({ before, moved }) => before === 'absent' || !moved)
+			.slice(mostShown),
+	);
 	return [
-		...table(tags.filter((tag) => !hidden.includes(tag)).map(tagRow)),
-		...(hidden.length > 0 ? [`and ${formatCount(hidden.length, 'more tag')}`] : []),
+		...table(tags.filter((tag) => !hidden.has(tag)).map(tagRow)),
+		...(hidden.size > 0 ? [`and ${formatCount(hidden.size, 'more tag')}`] : []),
 	];
 }
 
@@ -154,12 +175,16 @@ function tagLines(tags: Receipt['tags']): readonly string[] {
 export function receiptText(receipt: Receipt, flags = ''): string {
 	const { manifests, tags, subject } = receipt;
 	const pushed = manifests.filter((manifest) => manifest.pushed).length;
+	const left = new Set(manifests.flatMap(({ without = [] }) => without)).size;
 	const steps = subject.kind === 'prune-release' ? nextSteps(subject, flags) : [];
 	return print([
 		`Verified: ${formatCount(manifests.length, 'manifest')} and ${formatCount(tags.length, 'tag')} read back, all as planned.`,
 		...blobLines(receipt).map((line) => `  ${line}`),
 		...(manifests.length > 0
 			? [`  ${formatCount(pushed, 'manifest')} pushed, ${manifests.length - pushed} there already`]
+			: []),
+		...(left > 0
+			? [`  ${formatCount(left, 'child', 'children')} of sparse indexes: listed, not copied`]
 			: []),
 		'',
 		'Tags',

@@ -7,7 +7,9 @@ import { formatDay } from './units.ts';
 /** Rows as columns of equal width; the first row says how many there are. */
 export function table(rows: readonly (readonly string[])[]): string[] {
 	const widths =
-		rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+		rows[0]?.map((_, column) =>
+			rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
+		) ?? [];
 	return rows.map((row) =>
 		row
 			.map((cell, column) => cell.padEnd(widths[column] ?? 0))
@@ -41,6 +43,17 @@ function reasonLines({ name, platforms }: CoverageReport['components'][number]):
 	return [...platformsOf].map(([reason, where]) => `${name} (${where.join(', ')}): ${reason}`);
 }
 
+/** Where components were read, where that was at mirrors: a line for each. */
+export function mirrorLines({ components }: CoverageReport): readonly string[] {
+	const counts = new Map<string, number>();
+	for (const { readFrom } of components) {
+		if (readFrom) counts.set(readFrom, (counts.get(readFrom) ?? 0) + 1);
+	}
+	return [...counts].map(
+		([place, count]) => `${count} of ${components.length} components were read at ${place}`,
+	);
+}
+
 /** Release facts, totals, and every component that is not simply built. */
 export function coverageText(report: CoverageReport, verdict: string): string {
 	const { release, totals, components } = report;
@@ -62,6 +75,7 @@ export function coverageText(report: CoverageReport, verdict: string): string {
 	];
 	const lines = [
 		...table(facts),
+		...mirrorLines(report).map((line) => `Mirror: ${line}.`),
 		...release.findings.map((finding) => `Note: ${finding}`),
 		'',
 		verdict,

@@ -263,7 +263,7 @@ describe('a plan', () => {
 
 	it('appends to commands what they need to reach the same registries', async () => {
 		await open(routeTo('plan'));
-		publishing.commandFlags = '--store /srv/store';
+		publishing.serverFlags = '--store /srv/store';
 		await page.getByText('In a terminal').click();
 		await expect
 			.element(page.getByText(/^espalier run plan-.*\.json --store \/srv\/store$/))
@@ -338,7 +338,13 @@ describe('a plan', () => {
 		drop('from-a-friend.json', text);
 		await expect.element(page.getByText('This plan is out of a file')).toBeVisible();
 		expect(location.hash).toBe('#/file');
+		// Its registries are shown before any of them is contacted.
+		const asked = maker.registries.asked.length;
+		await expect.element(page.getByText('its registries were not contacted yet')).toBeVisible();
+		expect(maker.registries.asked).toHaveLength(asked);
 		await expect.element(heading('Publish registry.test/acme/pruned:new')).toHaveFocus();
+		await button('Ask them').click();
+		await expect.element(page.getByText(/^about \d+ requests to the target/)).toBeVisible();
 		drop('changed.json', text.replace('acme/pruned:new', 'acme/pruned:old'));
 		await expect.element(heading('changed.json')).toBeVisible();
 		await expect

@@ -65,6 +65,8 @@ export class FakeRegistries implements Registries {
 	/** Beside it, the registry whose content named it; `undefined` where the user did. */
 	readonly namedBy: (string | undefined)[] = [];
 	now = 1_000_000;
+	/** Registries that take indexes whose children are not there. */
+	readonly sparseRegistries = new Set<string>();
 	/** What was written, in order: `blob registry/repository@digest`, `tag registry/repository:tag digest`. */
 	readonly written: string[] = [];
 	/** A problem to answer with instead of writing. */
@@ -374,10 +376,15 @@ export class FakeRegistries implements Registries {
 		const blobs =
 			content.kind === 'image' ? [content.manifest.config, ...content.manifest.layers] : [];
 		const children = content.kind === 'index' ? content.index.manifests : [];
-		const isMissing =
-			blobs.some(({ digest }) => !this.hasBlob(byDigest(to, digest))) ||
-			children.some(({ digest }) => !this.hasManifest(byDigest(to, digest as Digest)));
-		if (isMissing) throw new ProblemError(absent('parts-missing', to));
+		const listed = this.sparseRegistries.has(to.registry) ? [] : children;
+		const missing = [
+			...blobs.map(({ digest }) => digest).filter((digest) => !this.hasBlob(byDigest(to, digest))),
+			...listed
+				.map(({ digest }) => digest as Digest)
+				.filter((digest) => !this.hasManifest(byDigest(to, digest))),
+		];
+		if (missing.length === 0) return;
+		throw new ProblemError({ ...absent('parts-missing', to), missing });
 	}
 
 	async *moveTags(

@@ -52,6 +52,8 @@ export interface SmallReleaseOptions {
 	readonly attested?: boolean;
 	/** of every build's own layer; small by default */
 	readonly layerBytes?: number;
+	/** the registry that the payload names; without it, the one where it is */
+	readonly named?: string;
 }
 
 export interface SmallRelease {
@@ -154,13 +156,19 @@ class SmallReleaseMaker {
 	readonly #pods = new Map<Architecture, MadeImage>();
 
 	constructor(options: SmallReleaseOptions) {
-		const defaults = { flavour: 'oci', single: false, attested: false, layerBytes: 600 } as const;
+		const defaults = {
+			flavour: 'oci',
+			single: false,
+			attested: false,
+			layerBytes: 600,
+			named: options.host,
+		} as const;
 		this.#options = { ...defaults, ...options };
 		this.#architectures = this.#options.single ? ['amd64'] : allArchitectures;
 	}
 
 	async push(): Promise<SmallRelease> {
-		const { host, flavour, single } = this.#options;
+		const { host, named: registry, flavour, single } = this.#options;
 		const pusher = new Pusher(host, { connections: 16 });
 		try {
 			for (const each of this.#architectures) this.#pods.set(each, this.#build(each));
@@ -169,7 +177,7 @@ class SmallReleaseMaker {
 				components.set(name, await this.#pushComponent(pusher, name));
 			}
 			const named = [...components].map(([name, { digest }]): PayloadComponent => {
-				const place = { registry: host, repository: componentRepository };
+				const place = { registry, repository: componentRepository };
 				return { name, source: '', reference: byDigest(place, digest) };
 			});
 			const payload = await this.#payload(named);

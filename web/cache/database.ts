@@ -1,6 +1,8 @@
 /** What the browser keeps: documents by digest for ever, when each was last seen where, and runs of plans. */
 import { deleteDB, openDB, type DBSchema, type IDBPDatabase } from 'idb';
 import type { Digest } from '../../shared/oci/digest.ts';
+import { capabilityFactSchema, type CapabilityFact } from '../../shared/registry/capabilities.ts';
+import { namedMirrorsSchema, type NamedMirrors } from '../../shared/registry/mirror-rules.ts';
 
 export interface KeptDocument {
 	readonly digest: Digest;
@@ -39,15 +41,31 @@ export interface KeptReceipt {
 	readonly finishedAt: number;
 }
 
+/** What was seen of a registry while writing to it. */
+export interface KeptFact {
+	/** what it is about: a newer one takes its place */
+	readonly key: string;
+	readonly fact: CapabilityFact;
+}
+
+/** A registry that the user named, or let a link read from. */
+export interface KeptRegistry {
+	/** as references write it */
+	readonly registry: string;
+}
+
 interface Schema extends DBSchema {
 	documents: { key: string; value: KeptDocument; indexes: { usedAt: number } };
 	sightings: { key: string; value: Sighting };
 	runs: { key: string; value: KeptRun };
 	receipts: { key: number; value: KeptReceipt };
+	mirrors: { key: string; value: NamedMirrors };
+	facts: { key: string; value: KeptFact };
+	registries: { key: string; value: KeptRegistry };
 }
 
 const name = 'espalier';
-const version = 2;
+const version = 5;
 const relaxed = { durability: 'relaxed' } as const;
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -61,6 +79,9 @@ function upgrade(database: IDBPDatabase<Schema>, from: number): void {
 		database.createObjectStore('runs', { keyPath: 'id' });
 		database.createObjectStore('receipts', { keyPath: 'finishedAt' });
 	}
+	if (from < 3) database.createObjectStore('mirrors', { keyPath: 'name' });
+	if (from < 4) database.createObjectStore('facts', { keyPath: 'key' });
+	if (from < 5) database.createObjectStore('registries', { keyPath: 'registry' });
 }
 
 function isQuotaExceeded(error: unknown): boolean {
@@ -200,6 +221,43 @@ export class Database {
 		const database = await this.#open();
 		const all = (await database?.getAll('receipts').catch(() => undefined)) ?? [];
 		return all.toReversed();
+	}
+
+	async keepMirrors(mirrors: NamedMirrors): Promise<void> {
+		const database = await this.#open();
+		await database?.put('mirrors', mirrors).catch(() => undefined);
+	}
+
+	/** Those of another version of the page are left out where it would not read them so. */
+	async mirrors(): Promise<readonly NamedMirrors[]> {
+		const database = await this.#open();
+		const all = (await database?.getAll('mirrors').catch(() => undefined)) ?? [];
+		return all.flatMap((kept) => namedMirrorsSchema.safeParse(kept).data ?? []);
+	}
+
+	async keepFacts(facts: readonly KeptFact[]): Promise<void> {
+		const database = await this.#open();
+		for (const fact of facts) await database?.put('facts', fact).catch(() => undefined);
+	}
+
+	/** Those that this version of the page does not understand are left out. */
+	async facts(): Promise<readonly CapabilityFact[]> {
+		const database = await this.#open();
+		const all = (await database?.getAll('facts').catch(() => undefined)) ?? [];
+		return all.flatMap(({ fact }) => capabilityFactSchema.safeParse(fact).data ?? []);
+	}
+
+	async keepRegistries(registries: readonly string[]): Promise<void> {
+		const database = await this.#open();
+		for (const registry of registries) {
+			await database?.put('registries', { registry }).catch(() => undefined);
+		}
+	}
+
+	async registries(): Promise<readonly string[]> {
+		const database = await this.#open();
+		const all = (await database?.getAll('registries').catch(() => undefined)) ?? [];
+		return all.map(({ registry }) => registry);
 	}
 
 	/** Forgets everything. */

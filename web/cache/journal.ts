@@ -1,5 +1,6 @@
 /** The runs of this browser: those that are not finished, so that a closed tab loses nothing, and their receipts. */
 import type { Digest } from '../../shared/oci/digest.ts';
+import { mergeFacts, type CapabilityFact } from '../../shared/registry/capabilities.ts';
 import type { Database, KeptReceipt, KeptRun } from './database.ts';
 
 const mostReceipts = 20;
@@ -34,6 +35,25 @@ export class Journal {
 
 	forget(id: Digest): Promise<void> {
 		return this.#options.database.forgetRun(id);
+	}
+
+	/** What runs and probes have shown of registries: of each thing the best and newest. */
+	async keepFacts(facts: readonly CapabilityFact[]): Promise<void> {
+		const { database, keeps } = this.#options;
+		if (!keeps() || facts.length === 0) return;
+		const known = mergeFacts(await database.facts(), facts);
+		await database.keepFacts(
+			known
+				.filter((fact) => facts.includes(fact))
+				.map((fact) => {
+					const { registry, repository = '', about } = fact;
+					return { key: `${registry} ${repository} ${about}`, fact };
+				}),
+		);
+	}
+
+	facts(): Promise<readonly CapabilityFact[]> {
+		return this.#options.database.facts();
 	}
 
 	/** Newest first. */

@@ -3,17 +3,20 @@ import type { Gzip, Inflate } from '../../shared/archive/gzip.ts';
 import { parseReference } from '../../shared/oci/reference.ts';
 import type { Plan } from '../../shared/plan/plan.ts';
 import { hidesTarget, planPrune } from '../../shared/plan/plan-prune.ts';
+import { refusingFact, type CapabilityFact } from '../../shared/registry/capabilities.ts';
 import type { HashBytes } from '../../shared/registry/hashing.ts';
 import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
 import type { Registries } from '../../shared/registry/registries.ts';
 import { assessCoverage } from '../../shared/release/coverage.ts';
 import { readDraft, type DraftIssue, type PruneDraft } from '../../shared/release/prune-draft.ts';
+import type { PruneMode } from '../../shared/release/prune-fields.ts';
 import type { PruneChoices } from '../../shared/release/prune-release.ts';
 import {
 	readRelease,
 	startReading,
 	type ReleaseReading,
 } from '../../shared/release/read-release.ts';
+import type { KnownFacts } from './registry-facts.svelte.ts';
 
 /** How often what is read so far is counted. */
 const countEveryMs = 250;
@@ -27,6 +30,8 @@ export interface PlanMakingOptions {
 	readonly reading?: ReleaseReading | undefined;
 	/** asks the target as who may push there */
 	readonly asWriter?: boolean | undefined;
+	/** what is known of targets before anything is written there */
+	readonly facts?: Pick<KnownFacts, 'of'> | undefined;
 }
 
 export type PlanProgress =
@@ -40,6 +45,8 @@ export type PlanProgress =
 			readonly problem: Problem;
 			/** The target let no reader look; a writer may see more. */
 			readonly isHidden: boolean;
+			/** What could be chosen instead; a plan never switches by itself. */
+			readonly otherModes: readonly PruneMode[];
 	  };
 
 function saidOf(reading: ReleaseReading): string {
@@ -53,6 +60,7 @@ function saidOf(reading: ReleaseReading): string {
 export class PlanMaking {
 	readonly #options: PlanMakingOptions;
 	readonly #abort = new AbortController();
+	#facts: readonly CapabilityFact[] = [];
 	progress = $state.raw<PlanProgress>({ kind: 'reading', said: 'Asking the registry…' });
 
 	constructor(options: PlanMakingOptions) {
@@ -68,13 +76,17 @@ export class PlanMaking {
 				return;
 			}
 			const { signal } = this.#abort;
+			const { repository, release } = read.choices;
+			const asked = this.#options.facts?.of([repository, release], signal);
 			const reading = this.#options.reading ?? (await this.#read(ref));
 			this.progress = { kind: 'planning' };
+			this.#facts = (await asked) ?? [];
 			const plan = await this.#plan(reading, read.choices);
 			if (plan && !signal.aborted) this.progress = { kind: 'made', plan };
 		} catch (error) {
 			if (this.#abort.signal.aborted) return;
-			this.progress = { kind: 'failed', problem: problemOf(error), isHidden: false };
+			const otherModes = this.#otherModes(draft);
+			this.progress = { kind: 'failed', problem: problemOf(error), isHidden: false, otherModes };
 		}
 	}
 
@@ -83,13 +95,25 @@ export class PlanMaking {
 		const { asWriter = false } = this.#options;
 		const { signal } = this.#abort;
 		try {
-			return await planPrune(this.#options, reading, choices, { signal, asWriter });
+			const options = { signal, asWriter, facts: this.#facts };
+			return await planPrune(this.#options, reading, choices, options);
 		} catch (error) {
 			const problem = problemOf(error);
 			if (asWriter || !hidesTarget(problem, choices)) throw error;
-			this.progress = { kind: 'failed', problem, isHidden: true };
+			this.progress = { kind: 'failed', problem, isHidden: true, otherModes: [] };
 			return undefined;
 		}
+	}
+
+	/** Where a target is known to take no sparse index, something else is offered. */
+	#otherModes(draft: PruneDraft | undefined): readonly PruneMode[] {
+		const read = draft && readDraft(draft);
+		if (!read?.ok || read.choices.mode !== 'sparse') return [];
+		const { repository, release } = read.choices;
+		const isRefused = [repository, release].some((place) =>
+			refusingFact(this.#facts, place, 'sparse'),
+		);
+		return isRefused ? ['prune', 'whole'] : [];
 	}
 
 	stop(): void {

@@ -7,6 +7,7 @@ import {
 	type DraftField,
 	type PruneDraft,
 } from '../../shared/release/prune-draft.ts';
+import { withMode, type PruneMode } from '../../shared/release/prune-fields.ts';
 import type { PrunePreset, PruneSelection } from '../../shared/release/prune-selection.ts';
 
 export interface PruneFormOptions {
@@ -69,6 +70,10 @@ export class PruneForm {
 	/** Another preset starts from the platforms that there are. */
 	choose(kind: PrunePreset['kind'], platforms: readonly PlatformKey[]): void {
 		this.select({ preset: kind === 'platforms' ? { kind, keep: platforms } : { kind } });
+	}
+
+	chooseMode(mode: PruneMode): void {
+		this.set(withMode(this.draft, mode));
 	}
 
 	keep(platform: PlatformKey, isKept: boolean, platforms: readonly PlatformKey[]): void {

@@ -5,6 +5,7 @@ import { printPlan } from '../../shared/plan/plan-file.ts';
 import type { Plan } from '../../shared/plan/plan.ts';
 import { printReceipt, receiptOf, type Receipt } from '../../shared/plan/receipt.ts';
 import { runPlan } from '../../shared/plan/run.ts';
+import { factsOfRun } from '../../shared/plan/run-facts.ts';
 import { RunPace } from '../../shared/plan/run-pace.ts';
 import { Run } from '../../shared/plan/run-state.ts';
 import { explain } from '../../shared/report/explain.ts';
@@ -160,6 +161,7 @@ export class RunView {
 		const options = { signal: this.#abort.signal, pause: this.#pause };
 		for await (const _ of runPlan(this.#options.registries, this.#run, options)) this.#showSoon();
 		this.#pause.lift();
+		await journal.keepFacts(factsOfRun(this.#run, Date.now()));
 		if (this.#run.outcome?.kind === 'verified') {
 			const times = { startedAt: this.#startedAt, finishedAt: Date.now() };
 			const receipt = receiptOf(this.#run, times);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { pruneCommand, shellWord } from '../../../shared/link/prune-command.ts';
 import { parsePlatform } from '../../../shared/oci/platform.ts';
-import { emptyDraft, type PruneDraft } from '../../../shared/release/prune-fields.ts';
+import { draftOf, pruneParams } from '../../../shared/link/prune-params.ts';
+import { emptyDraft, withMode, type PruneDraft } from '../../../shared/release/prune-fields.ts';
 
 const arm64 = parsePlatform('linux/arm64')!;
 const filled: PruneDraft = {
@@ -46,6 +47,19 @@ describe('the command for a selection', () => {
 		expect(pruneCommand('r/x:1', draft)).toBe(
 			"espalier plan prune r/x:1 --to=registry.test/acme/parts --release=registry.test/acme/release:1 --keep linux/arm64 --components='aws-*' --exclude=etcd --toggle=cli@linux/arm64 --tag-template='' --version=4.20.0-acme.1 --rewrite-version --self-contained -o plan.json",
 		);
+	});
+
+	it('names another way than to prune, and makes of its link the same choice again', () => {
+		const sparse: PruneDraft = { ...filled, mode: 'sparse' };
+		expect(pruneCommand('r/x:1', sparse)).toContain('--mode sparse --drop-placeholders');
+		const whole = withMode({ ...sparse, version: '4.20.1' }, 'whole');
+		expect(pruneCommand('r/x:1', whole)).toMatch(/--mode whole -o plan\.json$/);
+		for (const draft of [filled, sparse, whole]) {
+			const { prune, ...params } = pruneParams(draft);
+			const given = Object.entries(params).filter(([, value]) => value !== undefined);
+			expect(draftOf({ prune, ...Object.fromEntries(given) })).toEqual(draft);
+		}
+		expect(pruneParams(filled).mode).toBeUndefined();
 	});
 
 	it('has no flag for a preset where cells are chosen one by one', () => {

@@ -30,6 +30,10 @@ describe('a link', () => {
 			},
 			`#/release?ref=quay.io/a/b@sha256:${'a'.repeat(64)}&q=name:a*+status:missing,broken&cols=linux/arm64,built&sort=-size&component=etcd`,
 		],
+		[
+			{ view: 'release', params: { ref, mirrors: 'idms.yaml', component: 'etcd' } },
+			`#/release?ref=${ref}&component=etcd&mirrors=idms.yaml`,
+		],
 	])('is readable, with its parameters in one order: %j', (route, link) => {
 		expect(formatRoute(route)).toBe(link);
 		expect(parseRoute(link)).toEqual({ route, notices: [] });

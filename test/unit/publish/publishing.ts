@@ -16,10 +16,11 @@ import { planPrune } from '../../../shared/plan/plan-prune.ts';
 import { contentAt, repositoryAt, type Plan } from '../../../shared/plan/plan.ts';
 import { Run } from '../../../shared/plan/run-state.ts';
 import { runPlan } from '../../../shared/plan/run.ts';
+import type { CapabilityFact } from '../../../shared/registry/capabilities.ts';
 import type { Registries } from '../../../shared/registry/registries.ts';
 import { assessCoverage, type Coverage } from '../../../shared/release/coverage.ts';
 import { readDraft } from '../../../shared/release/prune-draft.ts';
-import { emptyDraft } from '../../../shared/release/prune-fields.ts';
+import { emptyDraft, type PruneMode } from '../../../shared/release/prune-fields.ts';
 import type { PruneSelection } from '../../../shared/release/prune-selection.ts';
 import {
 	readWholeRelease,
@@ -87,6 +88,10 @@ export interface Goal {
 	readonly selfContained?: boolean;
 	readonly version?: string;
 	readonly rewriteVersion?: boolean;
+	/** pruned by default */
+	readonly mode?: PruneMode;
+	/** what is known of the target */
+	readonly facts?: readonly CapabilityFact[];
 }
 
 export const partsRepository = 'mirror/parts';
@@ -96,7 +101,7 @@ export const targetRepository = 'mirror/release';
 export async function planFor(
 	registries: Registries,
 	reference: string,
-	{ host, selection, ...more }: Goal,
+	{ host, selection, facts, ...more }: Goal,
 ): Promise<Plan> {
 	const draft = readDraft({
 		...emptyDraft,
@@ -108,7 +113,8 @@ export async function planFor(
 	});
 	if (!draft.ok) throw new Error(JSON.stringify(draft.issues));
 	const tools = { registries, hash: hashBytes, gzip: async (bytes: Uint8Array) => gzip(bytes) };
-	return planPrune({ ...tools, inflate }, await read(registries, reference), draft.choices);
+	const reading = await read(registries, reference);
+	return planPrune({ ...tools, inflate }, reading, draft.choices, { facts });
 }
 
 /** Runs it to its end, whichever that is. */

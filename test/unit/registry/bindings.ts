@@ -15,6 +15,7 @@ import { encodedOf } from '../../../shared/oci/digest.ts';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
 import { storeRegistry } from '../../../shared/oci/reference.ts';
 import { referrersTag } from '../../../shared/registry/distribution.ts';
+import { mirrored } from '../../../shared/registry/mirrored.ts';
 import type {
 	Registries,
 	RegistryReader,
@@ -161,6 +162,16 @@ export async function cached(
 			await inner.stop();
 		},
 	};
+}
+
+/** With a mirror in front that has nothing. */
+export function behindMirror(
+	inner: ReaderUnderTest & { readonly reader: Registries },
+): ReaderUnderTest {
+	const { registry } = inner;
+	const mirrors = [{ location: 'empty.test', pulls: 'all' as const }];
+	const rule = { source: registry, location: registry, mirrors, contactsSource: true };
+	return { ...inner, reader: mirrored(inner.reader, { rules: [rule] }) };
 }
 
 export async function dockerRegistry(): Promise<ReaderUnderTest> {

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, it, vi } from 'vitest';
 import { hasDockerRegistry } from '../../support/docker-registry.ts';
-import { cached, dockerRegistry, fake, overHttp, storeOnDisk, throughProxy } from './bindings.ts';
+import {
+	behindMirror,
+	cached,
+	dockerRegistry,
+	fake,
+	overHttp,
+	storeOnDisk,
+	throughProxy,
+} from './bindings.ts';
 import { describeRegistryReader } from './contract.ts';
 
 // Node 20 has no navigator; newer ones have no Web Locks either.
@@ -17,6 +25,7 @@ describeRegistryReader('the page, over the proxy to the embedded store', async (
 	throughProxy(await storeOnDisk()),
 );
 describeRegistryReader('the page’s cache over the fake', async () => cached(await fake()));
+describeRegistryReader('the fake behind an empty mirror', async () => behindMirror(await fake()));
 
 if (hasDockerRegistry) {
 	describeRegistryReader('docker-registry, direct', dockerRegistry);

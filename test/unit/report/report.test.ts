@@ -126,7 +126,9 @@ describe('CSV', () => {
 
 	it('keeps a stranger’s text in its field', () => {
 		const lines = coverageCsv(hostile('=cmd|x,"y"\r\nz')).split('\r\n"');
-		expect(lines[0]).toBe('component,platform,status,digest,size,placeholderOf,reason,reference');
+		expect(lines[0]).toBe(
+			'component,platform,status,digest,size,placeholderOf,reason,reference,readFrom',
+		);
 		expect(lines[1]).toMatch(/^'=cmd\|x,""y""\r\nz",linux\/arm64,placeholder,,,"'=cmd/);
 	});
 });

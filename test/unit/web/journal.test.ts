@@ -2,6 +2,7 @@ import 'fake-indexeddb/auto';
 import { openDB } from 'idb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '../../../web/cache/database.ts';
+import type { CapabilityFact } from '../../../shared/registry/capabilities.ts';
 import { Journal } from '../../../web/cache/journal.ts';
 import { hashOf } from '../../support/fake-registries.ts';
 
@@ -69,6 +70,37 @@ describe('the journal of runs', () => {
 	});
 });
 
+describe('what is known of registries', () => {
+	const fact: CapabilityFact = {
+		registry: 'registry.test',
+		about: 'sparse',
+		answer: 'no',
+		basis: 'observed',
+		evidence: 'registry.test refused one.',
+		checkedAt: 5,
+	};
+
+	it('is kept, of each thing the newest', async () => {
+		await journal.keepFacts([fact, { ...fact, about: 'mount' }]);
+		const newer = { ...fact, answer: 'yes', checkedAt: 9 } as const;
+		await journal.keepFacts([newer]);
+		await journal.keepFacts([{ ...fact, checkedAt: 3 }]);
+		expect(await journal.facts()).toEqual([{ ...fact, about: 'mount' }, newer]);
+	});
+
+	it('is not kept while nothing is to be', async () => {
+		keeps = false;
+		await journal.keepFacts([fact]);
+		expect(await journal.facts()).toEqual([]);
+	});
+
+	it('is left out where this page does not understand it', async () => {
+		await journal.keepFacts([fact]);
+		await database.keepFacts([{ key: 'x', fact: { ...fact, about: 'wisdom' } as never }]);
+		expect(await journal.facts()).toEqual([fact]);
+	});
+});
+
 describe('the database of an older version', () => {
 	function openOlder() {
 		return openDB('espalier', 1, {
@@ -103,7 +135,7 @@ describe('the database of an older version', () => {
 
 	it('makes way for a newer page, and works on afterwards', async () => {
 		await journal.begin(run(1));
-		const newer = await openDB('espalier', 3);
+		const newer = await openDB('espalier', 99);
 		newer.close();
 		// The newer version cannot be opened by this one: nothing is kept, nothing breaks.
 		await journal.begin(run(2));

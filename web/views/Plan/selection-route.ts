@@ -4,7 +4,7 @@ import type { ReleaseParams, Route } from '../../../shared/link/route.ts';
 import { parsePlatform, type PlatformKey } from '../../../shared/oci/platform.ts';
 import type { PruneDraft } from '../../../shared/release/prune-fields.ts';
 import type { PrunePreset } from '../../../shared/release/prune-selection.ts';
-import type { PruneSubject } from '../../../shared/plan/subject.ts';
+import { modeOf, type PruneSubject } from '../../../shared/plan/subject.ts';
 
 function platforms(texts: readonly string[]): readonly PlatformKey[] {
 	return texts.flatMap((text) => parsePlatform(text) ?? []);
@@ -17,6 +17,7 @@ function presetOf({ preset, keep }: PruneSubject['choices']): PrunePreset {
 /** What was chosen, as a plan says it. */
 export function draftOfPlan({ choices }: PruneSubject): PruneDraft {
 	return {
+		mode: modeOf({ choices }),
 		selection: {
 			preset: presetOf(choices),
 			components: choices.components,
@@ -37,6 +38,12 @@ export function draftOfPlan({ choices }: PruneSubject): PruneDraft {
 /** Parameters without those that are not there. */
 function tidy(params: Record<string, unknown>): Partial<ReleaseParams> {
 	return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined));
+}
+
+/** The plan of another choice of the same release. */
+export function planOf(params: ReleaseParams, draft: PruneDraft): Route {
+	const { ref, ...others } = { ...params, ...pruneParams(draft) };
+	return { view: 'plan', params: { ref, ...tidy(others) } };
 }
 
 /** The release with the selection open, or its plan made anew. */

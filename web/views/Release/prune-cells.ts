@@ -1,6 +1,7 @@
 /** Cells that are chosen for dropping: what the matrix shows of a selection, and how a switched cell changes it. */
 import type { PlatformKey } from '../../../shared/oci/platform.ts';
 import { matchesGlob } from '../../../shared/release/filter.ts';
+import type { PruneMode } from '../../../shared/release/prune-fields.ts';
 import type { PruneSelection, Selected } from '../../../shared/release/prune-selection.ts';
 
 /** What a row of the matrix needs to know while something is being pruned. */
@@ -41,13 +42,16 @@ export function toggleCell(
 export function droppedSentence(
 	{ dropped, release }: Selected,
 	platforms: readonly PlatformKey[],
+	mode: PruneMode = 'prune',
 ): string {
+	const [nothing, gone] =
+		mode === 'sparse' ? ['left out', 'left out, but still listed'] : ['dropped', 'dropped'];
 	const components = [...dropped.values()].filter(({ size }) => size > 0);
 	const children = components.reduce((sum, { size }) => sum + size, 0);
 	const kept = platforms.filter((platform) => !release.has(platform));
 	const what =
 		children === 0
-			? 'Nothing is dropped yet'
-			: `${children} ${children === 1 ? 'child' : 'children'} of ${components.length} ${components.length === 1 ? 'component' : 'components'} ${children === 1 ? 'is' : 'are'} dropped`;
+			? `Nothing is ${nothing} yet`
+			: `${children} ${children === 1 ? 'child' : 'children'} of ${components.length} ${components.length === 1 ? 'component' : 'components'} ${children === 1 ? 'is' : 'are'} ${gone}`;
 	return `${what}; the release keeps ${kept.length > 0 ? kept.join(', ') : 'no platform'}.`;
 }

@@ -18,18 +18,21 @@ export function agreementSentence(agreement: PayloadAgreement): string {
 }
 
 /** Which login is used, in a few words; never more than the account's name. */
-export function credentialSentence({ registry, transport, credential }: RegistryFacts): string {
+export function credentialSentence(
+	{ registry, transport, credential }: RegistryFacts,
+	done: 'read' | 'written' = 'read',
+): string {
 	if (transport === 'store') return 'in the embedded registry';
 	const from = credential.source ? ` (${credential.source})` : '';
 	const where = transport === 'http' ? `${registry}, without TLS` : registry;
 	switch (credential.kind) {
 		case 'none':
-			return `${where}: read anonymously`;
+			return `${where}: ${done} ${done === 'read' ? 'anonymously' : 'without a login'}`;
 		case 'unusable':
 			return `${where}: the stored login cannot be used${from}`;
 		case 'password':
 		case 'identity-token':
 		case 'registry-token':
-			return `${where}: read as ${credential.username ?? 'the stored login'}${from}`;
+			return `${where}: ${done} as ${credential.username ?? 'the stored login'}${from}`;
 	}
 }

@@ -37,6 +37,10 @@ async function run(argv: readonly string[]): Promise<number> {
 			const { plan } = await import('./cli/plan.ts');
 			return plan(command.rest, process);
 		}
+		case 'probe': {
+			const { probeCommand } = await import('./cli/probe.ts');
+			return probeCommand(command.rest, process);
+		}
 		case 'run': {
 			const { runCommand } = await import('./cli/run.ts');
 			const { stdout, stderr } = process;

@@ -1,16 +1,24 @@
 /** Which command is meant, and with what. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { readAllowedOrigins } from './allowed-origins.ts';
 import {
 	readRegistrySettings,
 	registryFlags,
+	type RegistryFlagValues,
 	writeRegistryFlags,
 	type RegistrySettings,
 } from './registry-arguments.ts';
+import {
+	readSharedArguments,
+	refuseSharedFlags,
+	sharedFlags,
+	type SharedArguments,
+} from './serve-shared-arguments.ts';
 import { commandLine } from './shell-words.ts';
 import { UsageError } from './usage.ts';
 
 /** Those that explain themselves; `serve` and `open` are in the general help. */
-const commandsWithHelp = ['audit', 'plan', 'run', 'undo'] as const;
+const commandsWithHelp = ['audit', 'plan', 'probe', 'run', 'undo'] as const;
 const commands = ['serve', 'open', ...commandsWithHelp] as const;
 
 export type Command =
@@ -24,6 +32,8 @@ export interface ServeArguments {
 	readonly store?: string;
 	readonly registries: RegistrySettings;
 	readonly openBrowser: boolean;
+	/** whose pages on static hosts may use the API; left out where there are none */
+	readonly allowedOrigins?: readonly string[];
 	/** what other commands need to reach the same store and registries, as words of a shell */
 	readonly commandFlags: string;
 }
@@ -69,41 +79,55 @@ const serveFlags = {
 	port: { type: 'string' },
 	store: { type: 'string' },
 	'no-open': { type: 'boolean' },
+	'allow-origin': { type: 'string', multiple: true },
 	...registryFlags,
 } as const;
 
-function parseServeFlags(args: readonly string[]) {
-	const { values, positionals } = parseFlags({
-		args: [...args],
-		options: serveFlags,
-		allowPositionals: true,
-	});
-	const read: ServeArguments = {
+interface ServeFlagValues extends RegistryFlagValues {
+	readonly port?: string | undefined;
+	readonly store?: string | undefined;
+	readonly 'no-open'?: boolean | undefined;
+	readonly 'allow-origin'?: readonly string[] | undefined;
+}
+
+function readLocalArguments(values: ServeFlagValues): ServeArguments {
+	const allowedOrigins = readAllowedOrigins(values['allow-origin']);
+	return {
 		...(values.port !== undefined && { port: readPort(values.port) }),
 		...(values.store !== undefined && { store: values.store }),
 		registries: readRegistrySettings(values),
 		openBrowser: values['no-open'] !== true,
+		...(allowedOrigins.length > 0 && { allowedOrigins }),
 		commandFlags: commandLine([
 			...(values.store === undefined ? [] : ['--store', values.store]),
 			...writeRegistryFlags(values),
 		]),
 	};
-	return { read, positionals };
 }
 
 /** @throws UsageError */
-export function readServeArguments(args: readonly string[]): ServeArguments {
-	const { read, positionals } = parseServeFlags(args);
+export function readServeArguments(args: readonly string[]): ServeArguments | SharedArguments {
+	const { values, positionals } = parseFlags({
+		args: [...args],
+		options: { ...serveFlags, ...sharedFlags },
+		allowPositionals: true,
+	});
 	const [extra] = positionals;
 	if (extra !== undefined) throw new UsageError(`“serve” does not take “${extra}”.`);
-	return read;
+	if (values.shared === true) return readSharedArguments(values);
+	refuseSharedFlags(values);
+	return readLocalArguments(values);
 }
 
 /** @throws UsageError */
 export function readOpenArguments(args: readonly string[]): OpenArguments {
-	const { read, positionals } = parseServeFlags(args);
+	const { values, positionals } = parseFlags({
+		args: [...args],
+		options: serveFlags,
+		allowPositionals: true,
+	});
 	const [link, extra] = positionals;
 	if (link === undefined) throw new UsageError('“open” needs a link or a reference.');
 	if (extra !== undefined) throw new UsageError(`“open” takes one link; “${extra}” is one more.`);
-	return { ...read, link };
+	return { ...readLocalArguments(values), link };
 }

@@ -1,18 +1,24 @@
 /** `espalier serve`: one server a port, and one address to open. */
+import { formatEntry } from '../../shared/link/entry.ts';
+import type { NamedMirrors } from '../../shared/registry/mirror-rules.ts';
 import { createApp } from '../app.ts';
+import { localServing } from '../guard/serving.ts';
 import { createToken } from '../guard/token.ts';
 import { readPages } from '../routes/pages.ts';
 import { openBrowser } from '../server/browser.ts';
 import { dataDirectory, ownSurroundings } from '../server/data-directory.ts';
 import { readDevelopment, type Development } from '../server/development.ts';
 import { listenOnLoopback, PortTaken, type Listening } from '../server/listen.ts';
-import { defaultPort, homeRoute, localOrigin, pageUrl } from '../server/page-url.ts';
+import { defaultPort, homeRoute, localOrigin, pageUrl, proxyAddress } from '../server/page-url.ts';
 import { openRegistries, type OpenedRegistries } from '../server/registries.ts';
 import { toRequestListener } from '../server/request-listener.ts';
 import { findServerOn, requestCode } from '../server/running-server.ts';
 import { removeRuntimeFile, writeRuntimeFile, type Runtime } from '../server/runtime-file.ts';
 import { version } from '../server/version.ts';
+import { requireAllowed } from './allowed-origins.ts';
 import type { ServeArguments } from './arguments.ts';
+import { readMirrors } from './mirrors.ts';
+import type { SharedArguments } from './serve-shared-arguments.ts';
 
 /** What a command has around it. */
 export interface ServeContext {
@@ -24,12 +30,23 @@ export interface ServeContext {
 	readonly until: AbortSignal;
 }
 
+/** The view to open first. */
+export interface View {
+	/** its route */
+	readonly to: string;
+	/** The user named the registries of the route: it is not out of a link. */
+	readonly isNamed?: true;
+}
+
+const home: View = { to: homeRoute };
+
 /** A view of a running server. */
 export interface Page {
 	readonly origin: string;
 	readonly server: Pick<Runtime, 'port' | 'token'>;
-	/** the route of the view */
-	readonly to: string;
+	readonly view: View;
+	/** what the page is told of where its server is, as it lies elsewhere; left out where it comes from there */
+	readonly proxy?: string;
 }
 
 export interface Announcement {
@@ -39,8 +56,9 @@ export interface Announcement {
 }
 
 /** Opens a page by a code: the address that the browser is given can be seen by others. */
-async function openPage({ origin, server, to }: Page): Promise<void> {
-	openBrowser(pageUrl(origin, { code: await requestCode(server), to }));
+async function openPage({ origin, server, view, proxy }: Page): Promise<void> {
+	const code = await requestCode(server);
+	openBrowser(pageUrl(origin, { code, ...view, ...(proxy && { proxy }) }));
 }
 
 /** Prints the address of a page, and opens it where that is wanted. */
@@ -48,8 +66,9 @@ export async function announce(
 	{ stdout, stderr }: Pick<ServeContext, 'stdout' | 'stderr'>,
 	{ headline, page, openBrowser: isWanted }: Announcement,
 ): Promise<void> {
-	const { origin, server, to } = page;
-	stdout.write(`${headline}\n\n  ${pageUrl(origin, { token: server.token, to })}\n\n`);
+	const { origin, server, view, proxy } = page;
+	const url = pageUrl(origin, { token: server.token, ...view, ...(proxy && { proxy }) });
+	stdout.write(`${headline}\n\n  ${url}\n\n`);
 	if (!isWanted) return;
 	await openPage(page).catch((error: unknown) => {
 		const reason = error instanceof Error ? error.message : String(error);
@@ -57,28 +76,41 @@ export async function announce(
 	});
 }
 
+/** What pages on static hosts need. No whole links: another page may be what lies at the root of an origin. */
+function entryText(origins: readonly string[], { port, token }: Page['server']): string {
+	const fragment = formatEntry({ token, proxy: proxyAddress(port), to: homeRoute });
+	const pages = origins.join(' or ');
+	return `For your page at ${pages}, put this behind its address:\n\n  ${fragment}\n\n`;
+}
+
 interface Server {
 	readonly port: number;
 	readonly token: string;
+	readonly allowedOrigins: readonly string[];
 	readonly registries: OpenedRegistries;
 	readonly commandFlags: string;
+	readonly mirrors: NamedMirrors | undefined;
 	readonly development: Development | undefined;
 }
 
 function listen(
-	{ port, token, registries, commandFlags, development }: Server,
+	{ port, token, allowedOrigins, registries, commandFlags, mirrors, development }: Server,
 	{ stderr, pagesFolder }: ServeContext,
 ): Promise<Listening> {
 	const pages = readPages(pagesFolder);
 	return listenOnLoopback(port, (bound) => {
 		const app = createApp({
 			...registries,
+			serving: localServing({
+				port: bound,
+				token,
+				moreOrigins: development ? [development.origin] : [],
+				allowedOrigins,
+			}),
 			commandFlags,
-			port: bound,
-			token,
+			mirrors,
 			version,
 			pages,
-			moreOrigins: development ? [development.origin] : [],
 			onDefect: (error) => {
 				stderr.write(
 					`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
@@ -99,9 +131,9 @@ function whenAborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Leaves a runtime file until it is taken away again, or the process ends in whatever way. */
-function leaveRuntimeFile(port: number, token: string): () => void {
+function leaveRuntimeFile(server: Pick<Runtime, 'port' | 'token' | 'allowedOrigins'>): () => void {
 	const folder = dataDirectory(ownSurroundings());
-	const runtime: Runtime = { port, token, pid: process.pid, startedAt: Date.now() };
+	const runtime: Runtime = { ...server, pid: process.pid, startedAt: Date.now() };
 	const remove = () => {
 		process.removeListener('exit', remove);
 		removeRuntimeFile(folder, runtime);
@@ -114,13 +146,14 @@ function leaveRuntimeFile(port: number, token: string): () => void {
 /** Where this user's server already runs on the port, points there instead. */
 async function pointToRunning(
 	port: number,
-	to: string,
+	view: View,
 	args: ServeArguments,
 	context: ServeContext,
 ): Promise<boolean> {
 	const running = await findServerOn(dataDirectory(ownSurroundings()), port);
 	if (!running) return false;
-	const page = { origin: localOrigin(port), server: running, to };
+	requireAllowed(running, args.allowedOrigins);
+	const page = { origin: localOrigin(port), server: running, view };
 	const headline = 'Espalier is already running. Open:';
 	await announce(context, { headline, page, openBrowser: args.openBrowser });
 	return true;
@@ -128,19 +161,21 @@ async function pointToRunning(
 
 async function runServer(
 	server: Server,
-	to: string,
+	view: View,
 	args: ServeArguments,
 	context: ServeContext,
 ): Promise<void> {
-	const { token, development } = server;
+	const { token, allowedOrigins, development } = server;
 	const listening = await listen(server, context);
-	const removeRuntime = development ? undefined : leaveRuntimeFile(listening.port, token);
+	const { port } = listening;
+	const allowed = allowedOrigins.length > 0 && { allowedOrigins: [...allowedOrigins] };
+	const removeRuntime = development ? undefined : leaveRuntimeFile({ port, token, ...allowed });
 	try {
-		const { port } = listening;
 		const origin = development?.origin ?? localOrigin(port);
 		const headline = `Espalier ${version} is running. Open:`;
-		const page = { origin, server: { port, token }, to };
+		const page = { origin, server: { port, token }, view };
 		await announce(context, { headline, page, openBrowser: args.openBrowser });
+		if (allowed) context.stdout.write(entryText(allowedOrigins, { port, token }));
 		context.stdout.write('Stop it with Ctrl+C.\n');
 		await whenAborted(context.until);
 	} finally {
@@ -150,27 +185,39 @@ async function runServer(
 }
 
 /**
- * Serves until it is told to stop, or points to the server that already runs on that port.
- * @param to the route to open first
+ * Serves until it is told to stop, or, on this computer, points to the server that already runs on that port.
  */
 export async function serve(
+	args: ServeArguments | SharedArguments,
+	context: ServeContext,
+	view: View = home,
+): Promise<number> {
+	if (!('shared' in args)) return serveLocally(args, context, view);
+	const { serveShared } = await import('./serve-shared.ts');
+	return serveShared(args, context);
+}
+
+async function serveLocally(
 	args: ServeArguments,
 	context: ServeContext,
-	to: string = homeRoute,
+	view: View,
 ): Promise<number> {
 	const port = args.port ?? defaultPort;
 	const development = readDevelopment(process.env);
-	if (await pointToRunning(port, to, args, context)) return 0;
+	if (await pointToRunning(port, view, args, context)) return 0;
 	const token = development?.token ?? createToken();
+	const mirrors = await readMirrors(args.registries.mirrorFiles);
 	const registries = await openRegistries(args, token);
 	try {
-		const { commandFlags } = args;
-		await runServer({ port, token, registries, commandFlags, development }, to, args, context);
+		const { commandFlags, allowedOrigins = [] } = args;
+		const about = { registries, commandFlags, mirrors, development };
+		const server = { port, token, allowedOrigins, ...about };
+		await runServer(server, view, args, context);
 		return 0;
 	} catch (error) {
 		if (!(error instanceof PortTaken)) throw error;
 		// Another start may have been faster.
-		if (await pointToRunning(port, to, args, context)) return 0;
+		if (await pointToRunning(port, view, args, context)) return 0;
 		context.stderr.write(`${error.message} Choose another one with “--port N”.\n`);
 		return 1;
 	} finally {

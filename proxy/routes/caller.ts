@@ -5,6 +5,7 @@ import type { RegistryFacts } from '../../shared/api/schema.ts';
 import type { KeyedLogin } from '../../shared/login/login.ts';
 import type { Repository } from '../../shared/oci/reference.ts';
 import type { RegistryReader, RegistryWriter } from '../../shared/registry/registries.ts';
+import type { FindCapabilities } from '../server/capability-finder.ts';
 
 /** What is known of the registry of this repository. Never a secret (D8). */
 export type DescribeRegistry = (repository: Repository) => Promise<RegistryFacts>;
@@ -14,18 +15,19 @@ export interface Caller {
 	readonly reader: RegistryReader;
 	readonly writer: RegistryWriter;
 	readonly describeRegistry: DescribeRegistry;
+	/** What it can do, asked of it without writing. */
+	readonly findCapabilities?: FindCapabilities;
 }
 
-/** Nothing of the logins may be kept beyond what is done for this one request. */
+/** Nothing of the logins may be kept beyond what is done for this one request; without any, callers may be kept. */
 export type CallerWith = (logins: readonly KeyedLogin[]) => Caller;
 
 /** @throws ProblemError `request-invalid` where the logins cannot be read */
 export type CallerOf = (c: Context) => Caller;
 
 export function callerBy(callerWith: CallerWith): CallerOf {
-	const withoutLogins = callerWith([]);
 	return (c) => {
 		const header = c.req.header(loginsHeader);
-		return header === undefined ? withoutLogins : callerWith(parseLogins(header));
+		return callerWith(header === undefined ? [] : parseLogins(header));
 	};
 }

@@ -12,6 +12,7 @@ const statuses: Partial<Record<ProblemCode, ContentfulStatusCode>> = {
 	unauthorized: 403,
 	denied: 403,
 	'egress-blocked': 403,
+	'not-served': 403,
 	'repository-unknown': 404,
 	'manifest-unknown': 404,
 	'blob-unknown': 404,

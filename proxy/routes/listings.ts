@@ -5,7 +5,12 @@ import type { NodeEnv } from '../server/node-request.ts';
 import type { CallerOf } from './caller.ts';
 import { failure } from './failure.ts';
 import { streamLines } from './line-stream.ts';
-import { readDigestReference, readRegistry, readRepository } from './wire-reference.ts';
+import {
+	readDigestReference,
+	readNamedBy,
+	readRegistry,
+	readRepository,
+} from './wire-reference.ts';
 
 async function* listingLines(items: AsyncIterable<unknown>, signal: AbortSignal) {
 	try {
@@ -29,8 +34,10 @@ export function listingRoutes(callerOf: CallerOf) {
 			const { reader } = callerOf(c);
 			const subject = readDigestReference(c);
 			if (!subject.ok) return failure(c, subject.problem);
+			const named = readNamedBy(c);
+			if (!named.ok) return failure(c, named.problem);
 			return streamLines(c, (signal) =>
-				listingLines(reader.referrers(subject.value, { signal }), signal),
+				listingLines(reader.referrers(subject.value, { signal, namedBy: named.value }), signal),
 			);
 		})
 		.get('/repositories', (c) => {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, sep } from 'node:path';
 import { Hono, type Context } from 'hono';
+import { staticPageMark } from '../../shared/api/static-page.ts';
 import type { NodeEnv } from '../server/node-request.ts';
 
 interface PageFile {
@@ -43,12 +44,18 @@ function toPageFile(path: string, content: Buffer): PageFile {
 	};
 }
 
+/** The page as it is where it came from the proxy, and not from a static host. */
+function servedHere(page: Buffer): Buffer {
+	return Buffer.from(page.toString('utf8').replace(staticPageMark, ''));
+}
+
 /** Reads a folder with everything below it. A folder that is not there has no pages. */
 export function readPages(folder: string): Pages {
 	const pages = new Map<string, PageFile>();
 	for (const entry of listFiles(folder)) {
 		const path = `/${entry.split(sep).join('/')}`;
-		pages.set(path, toPageFile(path, readFileSync(join(folder, entry))));
+		const content = readFileSync(join(folder, entry));
+		pages.set(path, toPageFile(path, path === '/index.html' ? servedHere(content) : content));
 	}
 	const index = pages.get('/index.html');
 	if (index) pages.set('/', index);

@@ -1,5 +1,6 @@
-/** `GET /api/registries?repository=…`: how a registry would be reached, and with which credential. */
+/** `GET /api/registries?repository=…`: how a registry would be reached, with which credential, and what it can do. */
 import { Hono } from 'hono';
+import type { RegistryFacts } from '../../shared/api/schema.ts';
 import type { NodeEnv } from '../server/node-request.ts';
 import type { CallerOf } from './caller.ts';
 import { failure } from './failure.ts';
@@ -9,6 +10,13 @@ export function registryRoutes(callerOf: CallerOf) {
 	return new Hono<NodeEnv>().get('/registries', async (c) => {
 		const repository = readRepository(c);
 		if (!repository.ok) return failure(c, repository.problem);
-		return c.json(await callerOf(c).describeRegistry(repository.value));
+		const { describeRegistry, findCapabilities } = callerOf(c);
+		const isAsked = c.req.query('capabilities') === 'ask';
+		const [facts, capabilities] = await Promise.all([
+			describeRegistry(repository.value),
+			isAsked ? findCapabilities?.(repository.value, c.req.raw.signal) : undefined,
+		]);
+		const known = capabilities && { capabilities: [...capabilities] };
+		return c.json({ ...facts, ...known } satisfies RegistryFacts);
 	});
 }

@@ -5,6 +5,7 @@ import {
 	type EntryCode,
 	type Exchanged,
 	type Proof,
+	type ServerMode,
 	type Session,
 } from '../../shared/api/schema.ts';
 import type { EntryCodes } from '../guard/entry-codes.ts';
@@ -40,9 +41,19 @@ export function entryRoutes({ token, port, codes }: EntryOptions) {
 		});
 }
 
-/** `GET` says that the token is good; `POST …/code` gives a code that stands for it in a link. */
-export function sessionRoutes(session: Session, codes: EntryCodes) {
-	return new Hono<NodeEnv>()
-		.get('/session', (c) => c.json(session))
-		.post('/session/code', (c) => c.json({ code: codes.issue() } satisfies EntryCode));
+/** Told to everybody: a page has to know whether it needs a key before it asks for one. */
+export function modeRoutes(mode: ServerMode['mode']) {
+	return new Hono<NodeEnv>().get('/session/mode', (c) => c.json({ mode } satisfies ServerMode));
+}
+
+/** `POST …/code` gives a code that stands for the token in a link. */
+export function codeRoutes(codes: EntryCodes) {
+	return new Hono<NodeEnv>().post('/session/code', (c) =>
+		c.json({ code: codes.issue() } satisfies EntryCode),
+	);
+}
+
+/** Says what this server offers, and by answering at all, that the token is good or that none is needed. */
+export function sessionRoutes(session: Session) {
+	return new Hono<NodeEnv>().get('/session', (c) => c.json(session));
 }

@@ -1,4 +1,4 @@
-/** D1: listens on the loopback addresses and on no other. */
+/** D1: listens on the loopback addresses and on no other, unless it is told one. */
 import { once } from 'node:events';
 import {
 	createServer,
@@ -25,7 +25,15 @@ const graceMs = 1_000;
 
 export interface Listening {
 	readonly port: number;
-	close(): Promise<void>;
+	/** Takes no more connections, and ends those that are left when what is in progress has had its time. */
+	close(graceMs?: number): Promise<void>;
+}
+
+/** An address that somebody names to listen on. */
+export interface ListenAddress {
+	readonly host: string;
+	/** 0 for any that is free */
+	readonly port: number;
 }
 
 /** Something else listens on the port. */
@@ -43,7 +51,7 @@ function refuseSocket(_: unknown, socket: Duplex): void {
 	socket.end(`HTTP/1.1 403 ${STATUS_CODES[403]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function createLoopbackServer(): Server {
+function createGuardedServer(): Server {
 	const server = createServer(serverOptions);
 	// Neither WebSockets nor tunnels are offered.
 	server.on('upgrade', refuseSocket);
@@ -71,13 +79,13 @@ async function bind(server: Server, host: string, port: number): Promise<number>
 	return (server.address() as AddressInfo).port;
 }
 
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Server, ms = graceMs): Promise<void> {
 	if (!server.listening) return;
 	const closed = once(server, 'close');
 	server.close();
 	const timer = setTimeout(() => {
 		server.closeAllConnections();
-	}, graceMs);
+	}, ms);
 	await closed;
 	clearTimeout(timer);
 }
@@ -102,7 +110,7 @@ export async function listenOnLoopback(
 	port: number,
 	createListener: (port: number) => RequestListener,
 ): Promise<Listening> {
-	const [v4, v6] = [createLoopbackServer(), createLoopbackServer()];
+	const [v4, v6] = [createGuardedServer(), createGuardedServer()];
 	const bound = await bind(v4, '127.0.0.1', port);
 	const listener = createListener(bound);
 	v4.on('request', listener);
@@ -117,8 +125,19 @@ export async function listenOnLoopback(
 	}
 	return {
 		port: bound,
-		close: async () => {
-			await Promise.all([closeServer(v4), closeServer(v6)]);
+		close: async (ms) => {
+			await Promise.all([closeServer(v4, ms), closeServer(v6, ms)]);
 		},
 	};
+}
+
+/** Listens where the operator says, behind whatever ends TLS. @throws PortTaken */
+export async function listenOn(
+	{ host, port }: ListenAddress,
+	listener: RequestListener,
+): Promise<Listening> {
+	const server = createGuardedServer();
+	server.on('request', listener);
+	const bound = await bind(server, host, port);
+	return { port: bound, close: (ms) => closeServer(server, ms) };
 }

@@ -18,6 +18,7 @@ import type { CredentialSource } from '../upstream/credentials/credential.ts';
 import { HostCredentials } from '../upstream/credentials/host-credentials.ts';
 import { DirectReader } from '../upstream/direct-reader.ts';
 import { openNetwork, type Network } from '../upstream/network.ts';
+import { capabilityFinder, type FindCapabilities } from './capability-finder.ts';
 import { readByRegistry } from './reader-by-registry.ts';
 
 export interface RegistryOptions {
@@ -27,7 +28,10 @@ export interface RegistryOptions {
 }
 
 /** Holds connections until it is closed. */
-export type OpenRegistries = Registries & { close(): Promise<void> };
+export type OpenRegistries = Registries & {
+	readonly findCapabilities: FindCapabilities;
+	close(): Promise<void>;
+};
 
 /** A place to read from and to write to. */
 export interface Halves {
@@ -98,11 +102,16 @@ export async function openOwnRegistries(
 	named: readonly string[],
 ): Promise<OpenRegistries> {
 	const network = openNetwork(options.registries);
-	const remote = remoteHalves(network, ownCredentials());
+	const credentials = ownCredentials();
+	const remote = remoteHalves(network, credentials);
 	let store: Halves | undefined;
 	if (named.includes(storeRegistry)) {
 		const { openStore } = await import('./embedded-store.ts');
 		store = storeHalves(await openStore(options.store));
 	}
-	return { ...joinRegistries(remote, store), close: () => network.close() };
+	return {
+		...joinRegistries(remote, store),
+		findCapabilities: capabilityFinder(network, credentials),
+		close: () => network.close(),
+	};
 }

@@ -1,6 +1,7 @@
 /** What a server reads from and writes to: the registries of the world, and the embedded one. */
 import type { Hono } from 'hono';
 import { storeRegistry } from '../../shared/oci/reference.ts';
+import type { FindSignatures } from '../../shared/signature/stores.ts';
 import type { RegistrySettings } from '../cli/registry-arguments.ts';
 import type { Caller, CallerWith, DescribeRegistry } from '../routes/caller.ts';
 import { demoReference } from '../demo/demo-release.ts';
@@ -10,6 +11,8 @@ import type { CredentialSource } from '../upstream/credentials/credential.ts';
 import { TypedCredentials } from '../upstream/credentials/typed-credentials.ts';
 import { endpointOf } from '../upstream/endpoint.ts';
 import { openNetwork } from '../upstream/network.ts';
+import { openSignatureStores } from '../upstream/signature-store.ts';
+import { capabilityFinder } from './capability-finder.ts';
 import { openStore } from './embedded-store.ts';
 import {
 	joinRegistries,
@@ -21,6 +24,7 @@ import {
 
 export interface OpenedRegistries {
 	readonly callerWith: CallerWith;
+	readonly findSignatures: FindSignatures;
 	/** the embedded registry's own protocol, to be mounted on `/v2` */
 	readonly store: Hono;
 	/** the reference of a release that is there to look at */
@@ -61,15 +65,20 @@ export async function openRegistries(
 			reader: joined,
 			writer: joined,
 			describeRegistry: describeBy(registries, credentials),
+			findCapabilities: capabilityFinder(network, credentials),
 		};
 	};
 	const own = ownCredentials();
+	const signatureStores = openSignatureStores(registries);
 	const ownCaller = callerBy(own);
 	return {
 		callerWith: (logins) =>
 			logins.length === 0 ? ownCaller : callerBy(new TypedCredentials(logins, own)),
 		store: createStoreRoutes(store, { token }),
 		demo: demoReference,
-		close: () => network.close(),
+		findSignatures: signatureStores.find,
+		close: async () => {
+			await Promise.all([network.close(), signatureStores.close()]);
+		},
 	};
 }

@@ -88,11 +88,16 @@ describe('the link of open', () => {
 			4763,
 		],
 		['#/release?ref=quay.io/a:1&q=name', '#/release?ref=quay.io/a:1&q=name', undefined],
-		['quay.io/x/y:tag', '#/release?ref=quay.io/x/y:tag', undefined],
-		['docker://quay.io/x/y:tag', '#/release?ref=quay.io/x/y:tag', undefined],
-		['store/demo/release:1', '#/release?ref=store/demo/release:1', undefined],
 	])('%s', (text, to, port) => {
 		expect(readLink(text)).toEqual({ to, ...(port !== undefined && { port }) });
+	});
+
+	it.each([
+		['quay.io/x/y:tag', '#/release?ref=quay.io/x/y:tag'],
+		['docker://quay.io/x/y:tag', '#/release?ref=quay.io/x/y:tag'],
+		['store/demo/release:1', '#/release?ref=store/demo/release:1'],
+	])('may be a reference, which the user thereby names: %s', (text, to) => {
+		expect(readLink(text)).toEqual({ to, isNamed: true });
 	});
 
 	it.each([

@@ -201,8 +201,9 @@ describe('GET /api/session', () => {
 	it('names the version, and the demo where there is one', async () => {
 		const read = async (demo?: string) =>
 			sessionSchema.parse(await (await fakeApp({ demo }).send('/api/session')).json());
-		expect(await read()).toEqual({ version: '1.2.3' });
+		expect(await read()).toEqual({ mode: 'local', version: '1.2.3' });
 		expect(await read('store/demo/release:1')).toEqual({
+			mode: 'local',
 			version: '1.2.3',
 			demo: 'store/demo/release:1',
 		});

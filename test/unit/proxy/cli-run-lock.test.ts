@@ -48,7 +48,7 @@ describe.skipIf(process.platform !== 'linux')('the lock of a run', () => {
 	});
 
 	it('is not taken over for its age while its process lives', async () => {
-		leave({ pid: process.pid, host: hostname() });
+		leave({ pid: process.ppid, host: hostname() });
 		utimesSync(lock(), long, long);
 		const before = readFileSync(lock(), 'utf8');
 		await expect(withRunLock(id, async () => undefined)).rejects.toThrow('already-running');

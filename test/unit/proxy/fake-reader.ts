@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
 import { createApp, type AppOptions } from '../../../proxy/app.ts';
+import { localServing } from '../../../proxy/guard/serving.ts';
 import type { Caller } from '../../../proxy/routes/caller.ts';
 import { tokenHeader } from '../../../shared/api/schema.ts';
 import { digestOf, type Digest } from '../../../shared/oci/digest.ts';
@@ -49,17 +50,21 @@ export function fakeWriter(methods: Partial<RegistryWriter> = {}): RegistryWrite
 const fakeStore = new Hono();
 fakeStore.get('*', (c) => (c.req.path === '/v2/' ? c.json({}) : c.notFound()));
 
-/** The options of an app whose callers are all the same one. */
+export interface FakeAppOptions extends Partial<AppOptions & Caller> {
+	readonly port?: number;
+}
+
+/** The options of an app whose callers are all the same one; a local one where nothing else is said. */
 export function appOptions({
+	port: listenedOn = port,
 	reader = fakeReader(),
 	writer = fakeWriter(),
 	describeRegistry = ({ registry }) =>
 		Promise.resolve({ registry, transport: 'https', credential: { registry, kind: 'none' } }),
 	...options
-}: Partial<AppOptions & Caller> = {}): AppOptions {
+}: FakeAppOptions = {}): AppOptions {
 	return {
-		port,
-		token,
+		serving: localServing({ port: listenedOn, token }),
 		version: '1.2.3',
 		callerWith: () => ({ reader, writer, describeRegistry }),
 		pages: new Map(),
@@ -69,7 +74,7 @@ export function appOptions({
 }
 
 /** An app, and requests to it as the page would send them; headers of `undefined` are left out. */
-export function fakeApp(options: Partial<AppOptions & Caller> = {}) {
+export function fakeApp(options: FakeAppOptions = {}) {
 	const app = createApp(appOptions(options));
 	const send = (
 		path: string,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { judgeAddressee, loopbackHosts } from '../../../proxy/guard/host.ts';
+import { localServing } from '../../../proxy/guard/serving.ts';
 import { createToken, isToken, tokensEqual } from '../../../proxy/guard/token.ts';
 import { tokenHeader } from '../../../shared/api/schema.ts';
 import { fakeApp, port, problemIn, token } from './fake-reader.ts';
@@ -135,7 +136,9 @@ describe('the Origin guard of the API', () => {
 	});
 
 	it('takes one more origin for development, and nothing like it', async () => {
-		const development = fakeApp({ moreOrigins: ['http://localhost:4765'] });
+		const development = fakeApp({
+			serving: localServing({ port, token, moreOrigins: ['http://localhost:4765'] }),
+		});
 		const ask = (origin: string) => development.send('/api/session', { headers: { origin } });
 		expect((await ask('http://localhost:4765')).status).toBe(200);
 		expect((await ask('http://localhost:4766')).status).toBe(403);

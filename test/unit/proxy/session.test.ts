@@ -69,6 +69,15 @@ function server() {
 	return { send, exchange, code };
 }
 
+it('says without a token whether one is needed, and to pages from elsewhere not even that', async () => {
+	const { send } = server();
+	const ask = (headers: Readonly<Record<string, string>> = {}) =>
+		send('/api/session/mode', { headers: { [tokenHeader]: undefined, ...headers } });
+	expect(await (await ask()).json()).toEqual({ mode: 'local' });
+	expect((await ask({ origin: 'https://evil.test' })).status).toBe(403);
+	expect((await ask({ 'sec-fetch-site': 'cross-site' })).status).toBe(403);
+});
+
 describe('the exchange of a code', () => {
 	it('gives the token, once', async () => {
 		const { exchange, code } = server();

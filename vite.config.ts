@@ -1,14 +1,32 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { playwright } from '@vitest/browser-playwright';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { thirdPartyLicenses } from './.config/third-party-licenses.ts';
+import { staticPagePolicy } from './proxy/guard/headers.ts';
+import { staticPageMeta } from './shared/api/static-page.ts';
 import { chromiumLaunchOptions } from './test/support/chromium.ts';
 
+const licenses = thirdPartyLicenses();
+/** So that another build of this library can take its place (LGPL-3.0 §4d). */
+const openpgpApart = { groups: [{ name: 'openpgp', test: /\/node_modules\/openpgp\// }] };
 const apiDuringDevelopment = `http://127.0.0.1:${process.env['ESPALIER_DEV_PORT'] ?? '4764'}`;
+
+/** What a static host cannot send as headers, and the mark that the proxy takes away where it serves the page. */
+const forStaticHosts: Plugin = {
+	name: 'for-static-hosts',
+	apply: 'build',
+	transformIndexHtml: () =>
+		[{ 'http-equiv': 'content-security-policy', content: staticPagePolicy }, staticPageMeta].map(
+			(attrs) => ({ tag: 'meta', attrs, injectTo: 'head-prepend' as const }),
+		),
+};
 
 /** One file for the page, the proxy bundle (`vite build --ssr`) and the three kinds of tests. */
 export default defineConfig(({ isSsrBuild }) =>
 	isSsrBuild
 		? {
+				plugins: [licenses.program()],
 				build: {
 					target: 'node20',
 					outDir: 'dist/proxy',
@@ -16,6 +34,7 @@ export default defineConfig(({ isSsrBuild }) =>
 					// Less to read at every start of a command; names stay, for stack traces.
 					rolldownOptions: {
 						output: {
+							codeSplitting: openpgpApart,
 							minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
 						},
 					},
@@ -24,13 +43,21 @@ export default defineConfig(({ isSsrBuild }) =>
 			}
 		: {
 				root: process.env['VITEST'] ? '.' : 'web',
-				plugins: [svelte({ configFile: false, compilerOptions: { runes: true } })],
+				// Works below any path.
+				base: './',
+				plugins: [
+					svelte({ configFile: false, compilerOptions: { runes: true } }),
+					forStaticHosts,
+					licenses.page(),
+				],
+				worker: { plugins: () => [licenses.worker()] },
 				build: {
 					outDir: '../dist/web',
 					emptyOutDir: true,
 					target: 'es2023',
 					assetsInlineLimit: 0,
 					modulePreload: { polyfill: false },
+					rolldownOptions: { output: { codeSplitting: openpgpApart } },
 				},
 				server: {
 					// Endpoints have no dot in their path; the page's own modules below web/api have.
@@ -66,6 +93,7 @@ export default defineConfig(({ isSsrBuild }) =>
 									'fflate',
 									'idb',
 									'modern-tar',
+									'openpgp',
 									'semver/functions/valid.js',
 									'yaml',
 									'zod',

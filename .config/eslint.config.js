@@ -12,10 +12,11 @@ const sharedLayers = {
 	login: ['oci'],
 	index: ['oci', 'registry'],
 	release: ['oci', 'archive', 'registry', 'index'],
+	signature: ['oci', 'archive', 'registry'],
 	plan: ['oci', 'archive', 'registry', 'index', 'release'],
 	link: ['oci', 'registry', 'index', 'release'],
-	report: ['oci', 'registry', 'index', 'release', 'plan'],
-	api: ['oci', 'registry', 'login'],
+	report: ['oci', 'registry', 'index', 'release', 'plan', 'signature'],
+	api: ['oci', 'registry', 'signature', 'login'],
 };
 
 const sharedRules = Object.entries(sharedLayers).map(([layer, allowed]) => {

@@ -41,7 +41,7 @@ async function readBounded(handle: FileHandle, mostBytes: number): Promise<Buffe
 }
 
 /** @throws UsageError that says why it cannot be read */
-export async function readTextFile(path: string, mostBytes: number): Promise<string> {
+export async function readBytesFile(path: string, mostBytes: number): Promise<Uint8Array> {
 	let bytes: Buffer | undefined;
 	try {
 		const handle = await open(path, 'r');
@@ -53,8 +53,13 @@ export async function readTextFile(path: string, mostBytes: number): Promise<str
 	} catch (error) {
 		throw cannot('read', path, error);
 	}
-	if (bytes) return bytes.toString('utf8');
+	if (bytes) return bytes;
 	throw new UsageError(`The file “${path}” cannot be read: it is larger than ${mostBytes} bytes.`);
+}
+
+/** @throws UsageError that says why it cannot be read */
+export async function readTextFile(path: string, mostBytes: number): Promise<string> {
+	return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await readBytesFile(path, mostBytes));
 }
 
 /** True for what is not to be replaced by a file: a terminal, a pipe, /dev/null. */

@@ -53,6 +53,7 @@ const flags = {
 	version: { type: 'string' },
 	'rewrite-version': { type: 'boolean' },
 	'self-contained': { type: 'boolean' },
+	'no-attachments': { type: 'boolean' },
 	output: { type: 'string', short: 'o' },
 	markdown: { type: 'boolean' },
 	'no-estimate': { type: 'boolean' },
@@ -132,6 +133,7 @@ function readChoices(values: Values): PruneChoices {
 		release: values.release ?? '',
 		tagTemplate: values['tag-template'] ?? defaultTagTemplate,
 		selfContained: values['self-contained'] ?? false,
+		attachments: values['no-attachments'] !== true,
 		version: values.version ?? '',
 		rewriteVersion: values['rewrite-version'] ?? false,
 	};

@@ -104,7 +104,9 @@ async function factsAbout(
 	registries: OpenRegistries,
 	{ choices, estimate: isAsked }: PlanPruneArguments,
 ): Promise<readonly CapabilityFact[]> {
-	if (!isAsked && choices.mode !== 'sparse') return [];
+	// Where referrers come along, it decides whether they are listed under tags.
+	const isNeeded = choices.mode === 'sparse' || choices.attachments !== false;
+	if (!isAsked && !isNeeded) return [];
 	const targets = [choices.repository, choices.release];
 	return mergeFacts(
 		...(await Promise.all(targets.map((each) => registries.findCapabilities(each)))),

@@ -8,12 +8,13 @@ import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import type { Registries } from '../../shared/registry/registries.ts';
 import { writtenText } from '../../shared/report/plan-text.ts';
+import { printableLines } from '../../shared/report/printable.ts';
 import { failuresText, leftBehindText, receiptText } from '../../shared/report/run-text.ts';
-import { openOwnRegistries } from '../server/own-registries.ts';
 import { hashBytes } from '../hashing.ts';
 import { failureText } from './failure.ts';
 import { checkWritable, readTextFile, writeTextFile } from './files.ts';
 import { exitCodeOf, type Interruption } from './interruption.ts';
+import { openMirrored } from './mirrors.ts';
 import { readRunArguments, type RunArguments } from './plan-arguments.ts';
 import { withRunLock } from './run-lock.ts';
 import { RunProgress, type ProgressStream } from './run-progress.ts';
@@ -46,7 +47,9 @@ function reportUnfinished(run: Run, args: RunArguments, context: RunContext): nu
 			: `Go on with the same command:\n  ${sameCommand(args)}\n`,
 	);
 	if (isStopped) return exitCodeOf(interruption.by());
-	if (run.defect instanceof Error) stderr.write(`${run.defect.stack ?? run.defect.message}\n`);
+	if (run.defect instanceof Error) {
+		stderr.write(`${printableLines(run.defect.stack ?? run.defect.message)}\n`);
+	}
 	return 1;
 }
 
@@ -85,7 +88,7 @@ async function openAndCarryOut(
 	context: RunContext,
 ): Promise<number> {
 	const named = plan.repositories.map(({ registry }) => registry);
-	const registries = await openOwnRegistries(args, named);
+	const registries = await openMirrored(args, named, context);
 	try {
 		return await carryOut(registries, plan, args, context);
 	} finally {

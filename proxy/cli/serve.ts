@@ -1,5 +1,5 @@
 /** `espalier serve`: one server a port, and one address to open. */
-import { formatEntry } from '../../shared/link/entry.ts';
+import { formatEntry, type Key } from '../../shared/link/entry.ts';
 import type { NamedMirrors } from '../../shared/registry/mirror-rules.ts';
 import { createApp } from '../app.ts';
 import { localServing } from '../guard/serving.ts';
@@ -36,6 +36,8 @@ export interface View {
 	readonly to: string;
 	/** The user named the registries of the route: it is not out of a link. */
 	readonly isNamed?: true;
+	/** the address of a page on a static host that is to show it, without a slash at its end */
+	readonly site?: string;
 }
 
 const home: View = { to: homeRoute };
@@ -45,8 +47,6 @@ export interface Page {
 	readonly origin: string;
 	readonly server: Pick<Runtime, 'port' | 'token'>;
 	readonly view: View;
-	/** what the page is told of where its server is, as it lies elsewhere; left out where it comes from there */
-	readonly proxy?: string;
 }
 
 export interface Announcement {
@@ -55,10 +55,14 @@ export interface Announcement {
 	readonly openBrowser: boolean;
 }
 
+function addressOf({ origin, server, view: { site, ...view } }: Page, key: Key): string {
+	if (site === undefined) return pageUrl(origin, { ...key, ...view });
+	return pageUrl(site, { ...key, ...view, proxy: proxyAddress(server.port) });
+}
+
 /** Opens a page by a code: the address that the browser is given can be seen by others. */
-async function openPage({ origin, server, view, proxy }: Page): Promise<void> {
-	const code = await requestCode(server);
-	openBrowser(pageUrl(origin, { code, ...view, ...(proxy && { proxy }) }));
+async function openPage(page: Page): Promise<void> {
+	openBrowser(addressOf(page, { code: await requestCode(page.server) }));
 }
 
 /** Prints the address of a page, and opens it where that is wanted. */
@@ -66,9 +70,8 @@ export async function announce(
 	{ stdout, stderr }: Pick<ServeContext, 'stdout' | 'stderr'>,
 	{ headline, page, openBrowser: isWanted }: Announcement,
 ): Promise<void> {
-	const { origin, server, view, proxy } = page;
-	const url = pageUrl(origin, { token: server.token, ...view, ...(proxy && { proxy }) });
-	stdout.write(`${headline}\n\n  ${url}\n\n`);
+	const { token } = page.server;
+	stdout.write(`${headline}\n\n  ${addressOf(page, { token })}\n\n`);
 	if (!isWanted) return;
 	await openPage(page).catch((error: unknown) => {
 		const reason = error instanceof Error ? error.message : String(error);

@@ -7,10 +7,10 @@ import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import type { RegistryReader } from '../../shared/registry/registries.ts';
 import { planText } from '../../shared/report/plan-text.ts';
-import { openOwnRegistries } from '../server/own-registries.ts';
 import { hashBytes } from '../hashing.ts';
 import { failureText } from './failure.ts';
 import { checkWritable, readTextFile, writeTextFile } from './files.ts';
+import { openMirrored } from './mirrors.ts';
 import type { Output } from './output.ts';
 import { readUndoArguments, type UndoArguments } from './plan-arguments.ts';
 import { commandLine } from './shell-words.ts';
@@ -39,7 +39,7 @@ async function undoReceipt(receipt: Receipt, args: UndoArguments, output: Output
 		const parsed = parseReference(repository);
 		return parsed.ok ? [parsed.reference.registry] : [];
 	});
-	const registries = await openOwnRegistries(args, named);
+	const registries = await openMirrored(args, named, output);
 	try {
 		await deliver(registries, receipt, args, output);
 	} finally {

@@ -10,8 +10,11 @@ export class UsageError extends Error {
 
 /** Said after every usage error. */
 export function usageHint([command, job]: readonly string[]): string {
-	const isOwn = command !== undefined && ['audit', 'plan', 'run', 'undo'].includes(command);
-	const words = isOwn ? [command, ...(command === 'plan' && job === 'prune' ? [job] : [])] : [];
+	const own = ['audit', 'plan', 'probe', 'run', 'undo'];
+	const isOwn = command !== undefined && own.includes(command);
+	const words = isOwn
+		? [command, ...(command === 'plan' && (job === 'prune' || job === 'show') ? [job] : [])]
+		: [];
 	return `See “${['espalier', ...words, '--help'].join(' ')}”.`;
 }
 
@@ -20,15 +23,22 @@ const storeFlag =
 
 const registryFlags = `  --plain-http HOST          reach this registry without TLS (again for more)
   --ca HOST=FILE             trust the authorities in this PEM file for this registry
-  --trust-realm HOST=REALM   let this registry's token server be on another host`;
+  --client-cert HOST=CERT,KEY
+                             show this registry, and nobody else, the certificate in these two PEM files
+  --trust-realm HOST=REALM   let this registry's token server be on another host
+  --mirrors FILE             read where this file says: ImageDigestMirrorSet, ImageTagMirrorSet,
+                             ImageContentSourcePolicy or registries.conf (again for more)`;
 
 export const usage = `Shows which architectures a multi-arch container release really covers, and publishes it pruned.
 
 Usage:
   espalier [serve] [flags]           serve the page, the API and the embedded registry
+  espalier serve --shared …          serve a team at one URL; see below
   espalier open LINK [flags]         open a link, or a reference, in a running server or a new one
   espalier audit REFERENCE [flags]   print the coverage of a release; see “espalier audit --help”
   espalier plan prune REFERENCE …    plan what publishing a pruned release takes; see “espalier plan prune --help”
+  espalier plan show FILE            what a plan would do, whoever made it
+  espalier probe REPOSITORY [flags]  find out by writing what a registry takes; see “espalier probe --help”
   espalier run PLAN [flags]          carry a plan out; see “espalier run --help”
   espalier undo RECEIPT [flags]      plan the way back from a run; see “espalier undo --help”
   espalier --help | --version
@@ -38,6 +48,16 @@ Flags of serve and open:
   --store DIR                where the embedded registry keeps its repositories
 ${registryFlags}
   --no-open                  print the address only
+  --allow-origin ORIGIN      answer the page on this static host, too: https://pages.example.com (again for more)
+
+Flags of serve --shared, which has no token, no embedded registry, and nothing of this computer's logins:
+  --registries LIST          serve these and no others: registries or namespaces, such as quay.io,ghcr.io/team
+  --public-url URL           where people open it, such as https://espalier.example.com; TLS ends before it
+  --listen HOST:PORT         listen there (127.0.0.1:4763)
+  --trusted-proxy CIDR       believe X-Forwarded-For from there (again for more)
+  --metrics HOST:PORT        give numbers for Prometheus there, on /metrics
+  --read-auth-file FILE      read with these logins where people bring none; never write with them
+  --plain-http, --ca, --trust-realm as above
 
 Registries on loopback addresses are reached without TLS anyway.
 `;
@@ -55,10 +75,20 @@ Flags:
 ${storeFlag}
 ${registryFlags}
 
+Release signatures, looked at only with one of the first three:
+  --signature                look where the payload itself says: that contacts hosts that you did not name
+  --signature-store URL      look there: URL/sha256=HEX/signature-1 (again for more)
+  --signature-file FILE      a signature, as it lies in a store (again for more)
+  --verification-key FILE    public keys that count in place of the payload's own, which proves nothing by
+                             itself unless it is known by its fingerprint (again for more: each must have signed)
+  --require-signature        fail without a valid signature by a key that is known, or given with
+                             --verification-key
+
 Exit codes:
   0  read, and every required platform is built
   1  an error: no report
-  3  a required platform is a placeholder, missing, broken or mismatched somewhere
+  3  a required platform is a placeholder, missing, broken or mismatched somewhere, or a signature is bad,
+     or the one that is required is not there or vouched for by the payload alone
   4  something required could not be checked
 `;
 
@@ -66,9 +96,23 @@ export const planUsage = `Decides what publishing takes, and writes nothing but 
 
 Usage:
   espalier plan prune REFERENCE [flags]   a release without some of its children; see “espalier plan prune --help”
+  espalier plan show FILE [flags]         what a plan in a file would do; see “espalier plan show --help”
 `;
 
-export const planPruneUsage = `Plans a pruned release: what is left out, every digest that comes of it, and every step to publish it.
+export const planShowUsage = `Shows what a plan in a file would write, and whom running it would contact. Contacts nobody.
+
+Usage:
+  espalier plan show FILE [flags]
+
+Flags:
+  --markdown                 print it for a pull request
+
+Exit codes:
+  0  it is a plan, and its parts fit together
+  1  it is not
+`;
+
+export const planPruneUsage = `Plans a pruned release, or a copy: what is left out, every digest that comes of it, and every step to publish it.
 
 Usage:
   espalier plan prune REFERENCE --to REPOSITORY --release REFERENCE [flags]
@@ -80,8 +124,16 @@ Where it goes:
   --version VERSION          another version for the release; without it the version is kept
   --rewrite-version          replace the old version everywhere in the payload, not only where it is declared
   --self-contained           copy components that do not change too
+  --no-attachments           leave behind what is attached to what is copied: signatures, attestations, SBOMs,
+                             referrers; without the flag they come along where the digest stays
 
-What goes, one of these at least:
+How:
+  --mode MODE                “prune” (default): indexes list only what is kept, under new digests;
+                             “sparse”: every digest and signature stays, what goes is listed, but not copied:
+                             few registries take that, and it is found at the first index push, before any tag;
+                             “whole”: everything is copied as it is, and nothing can be chosen to go
+
+What goes, one of these at least, unless the mode is whole:
   --drop-placeholders        children that stand in for builds that do not exist
   --keep PLATFORMS           everything but these platforms, such as linux/amd64,linux/arm64
   --drop COMPONENT@PLATFORM  this child (again for more), such as etcd@linux/s390x
@@ -102,6 +154,22 @@ ${registryFlags}
 Exit codes:
   0  the plan was made
   1  it cannot be made: nothing was written
+`;
+
+export const probeUsage = `Finds out what a registry takes, by writing to it: an OCI index, a Docker manifest list, and a sparse index.
+What it writes has no tag and stays there; nothing is deleted, and no tag is touched.
+
+Usage:
+  espalier probe REPOSITORY [flags]
+
+Flags:
+  --json                     print the facts as JSON
+${storeFlag}
+${registryFlags}
+
+Exit codes:
+  0  all was tried, whatever came of it
+  1  it could not be tried
 `;
 
 export const runUsage = `Carries a plan out: copies, uploads, reads everything back, and then moves tags, the release's last.

@@ -5,7 +5,7 @@ import type { MiddlewareHandler } from 'hono';
  * The page's policy. Svelte builds its templates through one Trusted Types policy, and the page starts its
  * worker (web/workers/gzip.ts) through the other; nothing else may turn text into markup or scripts.
  */
-export const contentSecurityPolicy = [
+const policy = [
 	"default-src 'none'",
 	"script-src 'self'",
 	"style-src 'self'",
@@ -20,7 +20,20 @@ export const contentSecurityPolicy = [
 	"object-src 'none'",
 	"require-trusted-types-for 'script'",
 	'trusted-types svelte-trusted-html espalier-worker',
-].join('; ');
+];
+
+export const contentSecurityPolicy = policy.join('; ');
+
+/**
+ * For the page on a static host, as a `<meta>`: the same, but that it may talk to this computer. Where the proxy
+ * serves the page, both policies hold, and so the stricter one. Frames are left out: a `<meta>` cannot forbid them.
+ */
+export const staticPagePolicy = policy
+	.map((rule) =>
+		rule.startsWith('connect-src ') ? `${rule} http://127.0.0.1:* http://localhost:*` : rule,
+	)
+	.filter((rule) => !rule.startsWith('frame-ancestors '))
+	.join('; ');
 
 export const securityHeaders: Readonly<Record<string, string>> = {
 	'content-security-policy': contentSecurityPolicy,

@@ -14,17 +14,32 @@ function comesFromElsewhere(c: Context, origins: ReadonlySet<string>): boolean {
 	return origin !== undefined && !origins.has(origin);
 }
 
-const apiMethods: readonly string[] = ['GET', 'POST', 'PUT'];
+export const apiMethods: readonly string[] = ['GET', 'POST', 'PUT'];
 
 const foreign = 'The request comes from another site.';
 
-/** The API: only for pages of this origin, and only by the methods that it has. */
-export function guardApi(origins: ReadonlySet<string>): MiddlewareHandler {
+/** A script of a page of these origins that asked to read the answer; navigations and pictures name no origin. */
+function isReadBy(c: Context, origins: ReadonlySet<string>): boolean {
+	const origin = c.req.header('origin');
+	const mode = c.req.header('sec-fetch-mode') ?? 'cors';
+	return origin !== undefined && origins.has(origin) && mode === 'cors';
+}
+
+const nobody: ReadonlySet<string> = new Set();
+
+/**
+ * The API: only for pages of this origin, and only by the methods that it has.
+ * @param allowed other origins that may use it, and read what it answers (guard/cors.ts)
+ */
+export function guardApi(
+	origins: ReadonlySet<string>,
+	allowed: ReadonlySet<string> = nobody,
+): MiddlewareHandler {
 	return async function apiGuard(c, next) {
 		const site = c.req.header('sec-fetch-site');
-		if (comesFromElsewhere(c, origins) || (site !== undefined && site !== 'same-origin')) {
-			return refusal(c, 403, foreign);
-		}
+		const isForeign =
+			comesFromElsewhere(c, origins) || (site !== undefined && site !== 'same-origin');
+		if (isForeign && !isReadBy(c, allowed)) return refusal(c, 403, foreign);
 		// A HEAD would start a stream that nobody reads.
 		if (!apiMethods.includes(c.req.method)) {
 			return refusal(c, 405, `The method must be ${apiMethods.join(' or ')}.`);
@@ -70,7 +85,7 @@ export const refuseBrowsers: MiddlewareHandler = async function browserGuard(c, 
 	return next();
 };
 
-/** There is no CORS: a preflight is told no, and no answer ever names an origin. */
+/** A preflight is told no, and no answer names an origin; but for those that were allowed (guard/cors.ts). */
 export const refusePreflights: MiddlewareHandler = async function preflightGuard(c, next) {
 	if (c.req.method === 'OPTIONS') return refusal(c, 403, 'Other origins are not served.');
 	return next();

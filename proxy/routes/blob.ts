@@ -8,7 +8,7 @@ import { failure } from './failure.ts';
 import { breakOff, clientLifetime } from './line-stream.ts';
 import { readDigestReference, readNamedBy, readSize } from './wire-reference.ts';
 
-/** D9: bytes of strangers are never a document of this origin. */
+/** D9, D15: bytes of strangers are never a document of this origin, and no header of theirs comes along. */
 const inert = {
 	'content-type': 'application/octet-stream',
 	'content-disposition': 'attachment; filename="blob"',

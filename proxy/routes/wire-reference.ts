@@ -1,4 +1,4 @@
-/** References as they come in: in bodies as objects, in query strings as people write them. */
+/** References as they come in: in bodies as objects, in query strings as people write them; never as URLs (D10). */
 import type { Context } from 'hono';
 import type * as z from 'zod';
 import type { digestReferenceSchema, referenceSchema } from '../../shared/api/schema.ts';

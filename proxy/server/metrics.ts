@@ -8,7 +8,7 @@ export type RouteOf = (path: string) => string;
 
 /** @param paths of routes without parameters */
 export function routeLabels(paths: Iterable<string>): RouteOf {
-	const known = new Set([...paths].filter((path) => /^\/(?:api\/|healthz$)[^*:]*/.test(path)));
+	const known = new Set([...paths].filter((path) => /^\/(?:api\/[^*:]+|healthz)$/.test(path)));
 	return (path) => {
 		if (known.has(path)) return path;
 		return /^\/(?:api|v2)(?:\/|$)/.test(path) ? 'none' : 'page';

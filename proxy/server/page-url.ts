@@ -11,6 +11,11 @@ export function localOrigin(port: number): string {
 	return `http://localhost:${port}`;
 }
 
+/** Where a page of a static host finds its server: written as an address, as names may be resolved to others. */
+export function proxyAddress(port: number): string {
+	return `http://127.0.0.1:${port}`;
+}
+
 /** The page at a route, with what it needs to talk to its server. */
 export function pageUrl(origin: string, entry: Entry): string {
 	return `${origin}/${formatEntry(entry)}`;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import {
 	chmodSync,
+	lstatSync,
 	mkdirSync,
 	readdirSync,
 	readFileSync,
@@ -19,6 +20,8 @@ const runtimeSchema = z.strictObject({
 	pid: z.number().int().min(1),
 	/** milliseconds since 1970 */
 	startedAt: z.number(),
+	/** whose pages on static hosts it answers; left out where there are none */
+	allowedOrigins: z.array(z.string()).optional(),
 });
 
 export type Runtime = z.infer<typeof runtimeSchema>;
@@ -35,6 +38,9 @@ function fileOf(dataDirectory: string, port: number): string {
 export function writeRuntimeFile(dataDirectory: string, runtime: Runtime): void {
 	const folder = folderOf(dataDirectory);
 	mkdirSync(folder, { recursive: true, mode: 0o700 });
+	if (!lstatSync(folder).isDirectory()) {
+		throw new Error(`${folder} must be a folder, and is a symbolic link.`);
+	}
 	// The folder may be older than this program, and made with another mode.
 	chmodSync(folder, 0o700);
 	const temporary = join(folder, `.${runtime.port}.${randomBytes(6).toString('hex')}`);
@@ -42,9 +48,17 @@ export function writeRuntimeFile(dataDirectory: string, runtime: Runtime): void 
 	renameSync(temporary, fileOf(dataDirectory, runtime.port));
 }
 
-/** Undefined where there is none, or none that can be understood. */
+/** Whoever else could write it could lead this user to a server of their own. Windows has no such rights. */
+function isOnlyOwn(file: string): boolean {
+	const uid = process.getuid?.();
+	const { mode, uid: owner } = lstatSync(file);
+	return uid === undefined || (owner === uid && (mode & 0o022) === 0);
+}
+
+/** Undefined where there is none, or none that can be understood and trusted. */
 export function readRuntimeFile(dataDirectory: string, port: number): Runtime | undefined {
 	try {
+		if (!isOnlyOwn(fileOf(dataDirectory, port))) return undefined;
 		const parsed = runtimeSchema.safeParse(
 			JSON.parse(readFileSync(fileOf(dataDirectory, port), 'utf8')),
 		);

@@ -13,7 +13,8 @@ export const loginsHeader = 'x-espalier-logins';
 /** Servers take 16 KiB of headers altogether. */
 export const mostHeaderCharacters = 12 * 1024;
 
-const loginsSchema = z.array(keyedLoginSchema).max(100);
+const mostLogins = 100;
+const loginsSchema = z.array(keyedLoginSchema).max(mostLogins);
 
 /** Those that one of the repositories would be given. */
 export function loginsFor(
@@ -29,7 +30,10 @@ export function loginsFor(
 function toBase64Url(text: string): string {
 	const bytes = new TextEncoder().encode(text);
 	const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
-	return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+	return btoa(binary)
+		.replaceAll('+', '-')
+		.replaceAll('/', '_')
+		.replace(/={1,2}$/, '');
 }
 
 function fromBase64Url(text: string): string {
@@ -38,15 +42,59 @@ function fromBase64Url(text: string): string {
 	return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 }
 
+function textOf(logins: readonly KeyedLogin[]): string {
+	return toBase64Url(JSON.stringify(logins));
+}
+
+function fit(logins: readonly KeyedLogin[]): boolean {
+	return logins.length <= mostLogins && textOf(logins).length <= mostHeaderCharacters;
+}
+
 /** @throws ProblemError `too-large` where they do not fit into a header */
 export function printLogins(logins: readonly KeyedLogin[]): string {
-	const text = toBase64Url(JSON.stringify(logins));
-	if (text.length <= mostHeaderCharacters) return text;
+	if (fit(logins)) return textOf(logins);
 	throw new ProblemError({
 		code: 'too-large',
 		origin: 'browser',
 		reason: `The ${logins.length} logins that this needs do not fit into one request: remove those that are not needed, or give one for the whole registry.`,
 	});
+}
+
+interface Group<Request> {
+	readonly requests: Request[];
+	readonly logins: Set<KeyedLogin>;
+	/** a request that is refused takes no other with it */
+	readonly isOpen: boolean;
+}
+
+function takes<Request>({ logins, isOpen }: Group<Request>, more: readonly KeyedLogin[]): boolean {
+	const together = new Set([...logins, ...more]);
+	return isOpen && (together.size === logins.size || fit([...together]));
+}
+
+/**
+ * Requests in as few groups as headers allow: all in one, nearly always. What a single request needs is never
+ * taken apart; where that alone does not fit, `printLogins` refuses it.
+ * @param about the repositories of a request
+ */
+export function groupByLogins<Request>(
+	requests: readonly Request[],
+	about: (request: Request) => readonly Repository[],
+	logins: readonly KeyedLogin[],
+): readonly (readonly Request[])[] {
+	if (requests.length === 0 || fit(logins)) return [requests];
+	const groups: Group<Request>[] = [];
+	for (const request of requests) {
+		const needed = loginsFor(logins, about(request));
+		const group = groups.find((one) => takes(one, needed));
+		if (group === undefined) {
+			groups.push({ requests: [request], logins: new Set(needed), isOpen: fit(needed) });
+		} else {
+			group.requests.push(request);
+			for (const login of needed) group.logins.add(login);
+		}
+	}
+	return groups.map((group) => group.requests);
 }
 
 /** What is wrong with the header is said without quoting it. @throws ProblemError `request-invalid` */

@@ -2,7 +2,9 @@
 import * as z from 'zod';
 import { digestSchema } from '../oci/digest.ts';
 import { isRegistry, isRepositoryName, isTag, storeRegistry } from '../oci/reference.ts';
+import { capabilityFactSchema } from '../registry/capabilities.ts';
 import { limits } from '../registry/limits.ts';
+import { namedMirrorsSchema } from '../registry/mirror-rules.ts';
 import { problemSchema } from '../registry/problem.ts';
 
 /** The header that carries the process's token. It is not CORS-safelisted, so no foreign page can send it unasked. */
@@ -107,20 +109,34 @@ export const credentialUseSchema = z.object({
 });
 export type CredentialUse = z.infer<typeof credentialUseSchema>;
 
-/** `GET /api/registries?repository=…` */
+/** `GET /api/registries?repository=…`, with `&capabilities=ask` also what the registry itself says of what it can do */
 export const registryFactsSchema = z.object({
 	registry: z.string(),
 	transport: z.enum(['https', 'http', 'store']),
 	credential: credentialUseSchema,
+	/** what it can do; only where that was asked for */
+	capabilities: z.array(capabilityFactSchema).optional(),
 });
 export type RegistryFacts = z.infer<typeof registryFactsSchema>;
 
-/** `GET /api/session`: says that the token is good, and what this server offers. */
+const modeSchema = z.enum(['local', 'shared']);
+
+/** `GET /api/session/mode`, without a token: whether there is one at all. */
+export const serverModeSchema = z.object({ mode: modeSchema });
+export type ServerMode = z.infer<typeof serverModeSchema>;
+
+/** `GET /api/session`: says that the token is good, or that none is needed, and what this server offers. */
 export const sessionSchema = z.object({
 	version: z.string(),
+	/** `shared`: at a team's URL, without a token and without anything of the host's */
+	mode: modeSchema.default('local'),
+	/** what is served in shared mode, as `registry` or `registry/namespace`; everything otherwise */
+	registries: z.array(z.string()).optional(),
 	demo: z.string().optional(),
 	/** what commands need on their line to reach the same store and registries, quoted for a shell */
 	commandFlags: z.string().optional(),
+	/** where this server was told to read instead of where names point */
+	mirrors: namedMirrorsSchema.optional(),
 });
 export type Session = z.infer<typeof sessionSchema>;
 

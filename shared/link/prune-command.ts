@@ -47,6 +47,7 @@ export function pruneCommand(ref: string, draft: PruneDraft): string {
 		...(version === '' ? [] : flag('version', version)),
 		...(rewriteVersion ? ['--rewrite-version'] : []),
 		...(selfContained && mode === 'prune' ? ['--self-contained'] : []),
+		...(draft.attachments ? [] : ['--no-attachments']),
 		'-o plan.json',
 	].join(' ');
 }

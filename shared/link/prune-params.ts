@@ -56,6 +56,7 @@ export const pruneShape = {
 	release: z.string().min(1).optional(),
 	tags: z.string().min(1).optional(),
 	self: yes.optional(),
+	attached: z.literal('no').optional(),
 	version: z.string().min(1).optional(),
 	rewrite: yes.optional(),
 };
@@ -78,6 +79,7 @@ export function draftOf(params: PruneParams): PruneDraft | undefined {
 		release: params.release ?? '',
 		tagTemplate: tags === noTags ? '' : tags,
 		selfContained: params.self ?? false,
+		attachments: params.attached !== 'no',
 		version: params.version ?? '',
 		rewriteVersion: params.rewrite ?? false,
 	};
@@ -87,8 +89,9 @@ export function draftOf(params: PruneParams): PruneDraft | undefined {
 export function pruneParams(draft: PruneDraft | undefined): {
 	readonly [Key in keyof PruneParams]-?: PruneParams[Key] | undefined;
 } {
-	const { mode, selection, to, release, tagTemplate, selfContained, version, rewriteVersion } =
-		draft ?? emptyDraft;
+	const all = draft ?? emptyDraft;
+	const { mode, selection, to, release, tagTemplate, version, rewriteVersion } = all;
+	const { selfContained, attachments } = all;
 	const { preset, components, exclude, toggled } = selection;
 	return {
 		prune: draft && preset.kind,
@@ -101,6 +104,7 @@ export function pruneParams(draft: PruneDraft | undefined): {
 		release: release || undefined,
 		tags: tagTemplate === defaultTagTemplate ? undefined : tagTemplate || noTags,
 		self: selfContained || undefined,
+		attached: attachments ? undefined : 'no',
 		version: version || undefined,
 		rewrite: rewriteVersion || undefined,
 	};

@@ -40,6 +40,8 @@ const releaseParams = z.object({
 	cols: columnsCodec.optional(),
 	sort: sortCodec.optional(),
 	component: z.string().min(1).optional(),
+	/** the mirror rules by name: where to read, not what */
+	mirrors: z.string().min(1).optional(),
 	...pruneShape,
 });
 

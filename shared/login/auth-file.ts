@@ -65,13 +65,24 @@ export function parseAuthFile(text: string, form: AuthFileForm): ParsedAuthFile 
 	return file ? { ok: true, file } : { ok: false, reason: 'it is not laid out as an auth file' };
 }
 
+/** Not with a pattern: that would look at every NUL that is followed by something else again and again. */
+function withoutPadding(text: string): string {
+	let end = text.length;
+	while (end > 0 && text.charCodeAt(end - 1) === 0) end -= 1;
+	return text.slice(0, end);
+}
+
 /** The two halves of `auth`: base64 of `user:password`, some with trailing NULs; a password may hold colons. */
 function decodeAuth(auth: string): readonly [string, string] | undefined {
 	if (!/^[A-Za-z0-9+/_-]+={0,2}\s*$/.test(auth)) return undefined;
-	const base64 = auth.trim().replace(/=+$/, '').replaceAll('-', '+').replaceAll('_', '/');
+	const base64 = auth
+		.trim()
+		.replace(/={1,2}$/, '')
+		.replaceAll('-', '+')
+		.replaceAll('_', '/');
 	const bytes = fromJsonBytes({ base64 });
 	if (!bytes) return undefined;
-	const text = new TextDecoder().decode(bytes).replace(/\0+$/, '');
+	const text = withoutPadding(new TextDecoder().decode(bytes));
 	const colon = text.indexOf(':');
 	return colon < 0 ? undefined : [text.slice(0, colon), text.slice(colon + 1)];
 }

@@ -30,6 +30,15 @@ export type Login = z.infer<typeof loginSchema>;
 export const keyedLoginSchema = z.strictObject({ entry: z.string().max(300), login: loginSchema });
 export type KeyedLogin = z.infer<typeof keyedLoginSchema>;
 
+export type ReadKeyedLogin =
+	{ readonly ok: true; readonly login: KeyedLogin } | { readonly ok: false };
+
+/** A login under its entry, where both can be sent. */
+export function keyedLogin(entry: string, login: Login): ReadKeyedLogin {
+	const parsed = keyedLoginSchema.safeParse({ entry, login });
+	return parsed.success ? { ok: true, login: parsed.data } : { ok: false };
+}
+
 /** By this user name, helpers and people say that the password is an identity token. */
 const tokenUser = '<token>';
 

@@ -4,6 +4,7 @@ import type { Estimate } from '../plan/estimate.ts';
 import type { Plan } from '../plan/plan.ts';
 import { summarize, type PlanSummary } from '../plan/summary.ts';
 import { modeOf, type PruneSubject } from '../plan/subject.ts';
+import { copiedRows, lapsedRows } from './attachment-words.ts';
 import { escape, row } from './markdown.ts';
 import {
 	estimateLines,
@@ -109,6 +110,28 @@ function sparse(subject: PruneSubject): readonly string[] {
 	];
 }
 
+function attached({ attachments }: PruneSubject): readonly string[] {
+	if (!attachments) return [];
+	const [copiedHead, ...copied] = copiedRows(attachments);
+	const [lapsedHead, ...lapsed] = lapsedRows(attachments);
+	const copiedTable = tableOf(
+		copiedHead ?? [],
+		copied.map(([count, type, to]) => [count, code(type), code(to)]),
+	);
+	const lapsedTable = tableOf(
+		lapsedHead ?? [],
+		lapsed.map(([count, type, of, digest]) => [count, code(type), prose(of), code(digest)]),
+	);
+	return [
+		'',
+		'### Attached to images',
+		...(copied.length > 0 ? ['', ...copiedTable] : []),
+		...(lapsed.length > 0
+			? folded(`${lapsed.length} no longer apply`, lapsed.length, lapsedTable)
+			: []),
+	];
+}
+
 function payloadFiles({ files, mentions }: PruneSubject): readonly string[] {
 	const fileRows = files.map(({ name, replacements }) => [code(name), String(replacements)]);
 	const mentionRows = mentions.map(({ file, line, text, rewritten }) => [
@@ -148,6 +171,7 @@ function pruned(subject: PruneSubject): readonly string[] {
 	return [
 		...components(subject),
 		...sparse(subject),
+		...attached(subject),
 		...listed('No longer holds', broken),
 		...listed('Still holds', intact),
 		...listed('To be known', notes),

@@ -15,6 +15,7 @@ import {
 	targetRows,
 	versionText,
 } from './plan-words.ts';
+import { copiedRows, lapsedRows } from './attachment-words.ts';
 import { printable } from './printable.ts';
 import { table } from './text.ts';
 import { formatCount } from './units.ts';
@@ -74,6 +75,21 @@ function writtenLines(summary: PlanSummary): readonly string[] {
 	];
 }
 
+function attachmentLines({ attachments }: PruneSubject): readonly string[] {
+	if (!attachments) return [];
+	const { copied, lapsed } = attachments;
+	return [
+		...section(
+			`Attached, and copied along (${copied.length})`,
+			table(copiedRows(attachments).slice(1)),
+		),
+		...section(
+			`Attached to what is made anew, and not copied (${lapsed.reduce((sum, { count }) => sum + count, 0)})`,
+			table(lapsedRows(attachments).slice(1)),
+		),
+	];
+}
+
 function pruneLines(subject: PruneSubject): readonly string[] {
 	const { source, files, mentions, release } = subject;
 	const changed = changedComponents(subject);
@@ -105,6 +121,7 @@ function pruneLines(subject: PruneSubject): readonly string[] {
 			`Listed, not copied (${sparse.length})`,
 			table(sparse.map(({ name, left }) => [name, `without ${leftOutText(left)}`])),
 		),
+		...attachmentLines(subject),
 		...section(
 			'No longer holds',
 			broken.map((sentence) => `- ${sentence}`),

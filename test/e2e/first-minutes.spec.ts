@@ -9,6 +9,7 @@ import {
 	type Home,
 	type RunningEspalier,
 } from '../support/espalier-process.ts';
+import { readsWhenAsked } from '../support/reads-when-asked.ts';
 
 let home: Home;
 let espalier: RunningEspalier;
@@ -240,7 +241,9 @@ test('a link with a wrong parameter opens, and names what was left out', async (
 
 test.describe('what goes wrong is said with its cause and a remedy', () => {
 	async function titleOf(page: Page, reference: string): Promise<string> {
+		await readsWhenAsked(page.context());
 		await page.goto(espalier.linkTo(releaseRoute(reference)));
+		await expect(page.getByRole('alert').getByText('Details')).toBeVisible();
 		return page.getByRole('alert').innerText();
 	}
 

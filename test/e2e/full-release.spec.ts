@@ -13,6 +13,7 @@ import {
 	type Home,
 	type RunningEspalier,
 } from '../support/espalier-process.ts';
+import { readsWhenAsked } from '../support/reads-when-asked.ts';
 
 test.skip(fullReleaseMissing, skippedWithoutFullRelease);
 
@@ -23,6 +24,7 @@ test.beforeAll(async () => {
 	home = await makeHome();
 	espalier = await startEspalier(home);
 });
+test.beforeEach(({ context }) => readsWhenAsked(context));
 test.afterAll(async () => {
 	await espalier.stop();
 	await home.remove();
@@ -77,6 +79,7 @@ test('a release opened by tag shows its placeholders, filtered, sorted, and the 
 	const seen = await matrix(page);
 
 	const colleague = await browser.newContext();
+	await readsWhenAsked(colleague);
 	const theirs = await colleague.newPage();
 	await theirs.goto(espalier.linkTo(new URL(page.url()).hash));
 	await expect(theirs.locator('tbody tr')).toHaveCount(6);

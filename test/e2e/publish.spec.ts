@@ -18,6 +18,7 @@ import {
 } from '../support/full-release-in-registry.ts';
 import { PublishPage } from '../support/publish-page.ts';
 import { jsonBytes, Pusher, sha256, type Pushed } from '../support/push.ts';
+import { readsWhenAsked } from '../support/reads-when-asked.ts';
 import { hasSkopeo, skopeo } from '../support/skopeo.ts';
 import { digestOfTag, tagsOf } from '../support/tags-in-registry.ts';
 import { test } from '../support/watched-browser.ts';
@@ -134,6 +135,7 @@ test('a release is pruned into another registry as its plan says, which a termin
 		await expectSelection(page);
 		const colleague = await browser.newContext();
 		watch.watch(colleague);
+		await readsWhenAsked(colleague);
 		const theirs = await colleague.newPage();
 		await theirs.goto(espalier.linkTo(new URL(page.url()).hash));
 		await expectSelection(theirs);

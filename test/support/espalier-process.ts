@@ -85,14 +85,18 @@ export function runEspalier(home: Home, args: readonly string[]): Promise<Finish
 }
 
 /** Lets `espalier open LINK` open a browser, and gives the address that the browser was handed. */
-export async function addressForBrowser(home: Home, link: string): Promise<string> {
+export async function addressForBrowser(
+	home: Home,
+	link: string,
+	flags: readonly string[] = [],
+): Promise<string> {
 	const bin = await mkdtemp(join(home.folder, 'bin-'));
 	const file = join(bin, 'opened');
 	await writeFile(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s\\n' "$1" > '${file}'\n`, {
 		mode: 0o755,
 	});
 	const env = { ...home.env, CI: '', DISPLAY: ':0', PATH: `${bin}:${home.env['PATH'] ?? ''}` };
-	const { code, stderr } = await runEspalier({ ...home, env }, ['open', link]);
+	const { code, stderr } = await runEspalier({ ...home, env }, ['open', ...flags, link]);
 	if (code !== 0) throw new Error(`espalier open ended: ${stderr}`);
 	for (let left = 100; left > 0; left -= 1) {
 		const address = await readFile(file, 'utf8').catch(() => '');

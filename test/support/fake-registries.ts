@@ -71,6 +71,10 @@ export class FakeRegistries implements Registries {
 	readonly written: string[] = [];
 	/** A problem to answer with instead of writing. */
 	failWrites: ((write: FakeWrite) => Problem | undefined) | undefined;
+	/** Every manifest whose referrers were asked for, in order. */
+	readonly referrersAsked: string[] = [];
+	/** A problem to answer with instead of listing referrers. */
+	failReferrers: ((subject: DigestReference) => Problem | undefined) | undefined;
 	/** Holds every write back until it is through. */
 	beforeWrite: ((write: FakeWrite) => Promise<void>) | undefined;
 	/** Holds every document back until it is through. */
@@ -241,9 +245,15 @@ export class FakeRegistries implements Registries {
 	}
 
 	async *referrers(subject: DigestReference): AsyncGenerator<Descriptor> {
+		this.referrersAsked.push(formatReference(subject));
+		await Promise.resolve();
+		const problem = this.failReferrers?.(subject);
+		if (problem) throw new ProblemError(problem);
 		for (const [name, { bytes, mediaType }] of this.#manifests) {
 			if (!name.startsWith(`${formatRepository(subject)}@`)) continue;
-			const json = JSON.parse(new TextDecoder().decode(bytes)) as { subject?: { digest?: string } };
+			const text = new TextDecoder().decode(bytes);
+			if (!text.includes('"subject"')) continue;
+			const json = JSON.parse(text) as { subject?: { digest?: string } };
 			if (json.subject?.digest !== subject.digest) continue;
 			yield { mediaType, digest: hashOf('sha256', bytes), size: bytes.length };
 		}

@@ -1,5 +1,6 @@
 /** Playwright's test, failing for whatever the browser complains about: page errors, console errors, CSP violations. */
 import { expect, test as base, type BrowserContext } from '@playwright/test';
+import { readsWhenAsked } from './reads-when-asked.ts';
 
 export class BrowserWatch {
 	readonly #complaints: string[] = [];
@@ -23,9 +24,17 @@ export class BrowserWatch {
 	}
 }
 
-export const test = base.extend<{ watch: BrowserWatch }>({
+interface Fixtures {
+	readonly watch: BrowserWatch;
+	/** The user knows every registry that a link names, and says so where the page asks. */
+	readonly knowsRegistries: boolean;
+}
+
+export const test = base.extend<Fixtures>({
+	knowsRegistries: [true, { option: true }],
 	watch: [
-		async ({ context }, use) => {
+		async ({ context, knowsRegistries }, use) => {
+			if (knowsRegistries) await readsWhenAsked(context);
 			const watch = new BrowserWatch();
 			watch.watch(context);
 			await use(watch);

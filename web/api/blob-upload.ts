@@ -37,7 +37,7 @@ async function send(
 		size: String(upload.sizeBytes),
 	});
 	const init = { method: 'PUT', body: await bodyOf(upload), ...(signal && { signal }) };
-	const answer = client.stream(`/api/blob?${query}`, init);
+	const answer = client.stream(`/api/blob?${query}`, init, [upload.to]);
 	for await (const text of readLines(answer, longestAnswer)) {
 		return { upload, state: uploadedSchema.parse(JSON.parse(text)).state };
 	}
@@ -56,14 +56,20 @@ export async function putBlob(
 	upload: BlobUpload,
 	signal: AbortSignal | undefined,
 ): Promise<BlobUploadEvent> {
-	for (let attempt = 1; ; attempt += 1) {
+	let loginRanOut = false;
+	for (let inVain = 0; ; inVain += 1) {
 		signal?.throwIfAborted();
 		try {
 			return await send(client, upload, signal);
 		} catch (error) {
 			signal?.throwIfAborted();
 			const problem = problemOf(error);
-			if (attempt > 1 || !mayHaveRunOut(problem)) return { upload, state: 'failed', problem };
+			const mayGoWell = !loginRanOut && mayHaveRunOut(problem);
+			if (mayGoWell) loginRanOut = true;
+			else if (!(await client.asksAgain(problem, inVain, signal))) {
+				signal?.throwIfAborted();
+				return { upload, state: 'failed', problem };
+			}
 		}
 	}
 }

@@ -31,9 +31,11 @@ import type {
 	DocumentResult,
 	PresenceRequest,
 	PresenceResult,
+	ReferrersOptions,
 	RegistryReader,
 } from '../../shared/registry/registries.ts';
 import { verifyDocument } from '../../shared/registry/verify.ts';
+import { untilAnswered, type Lost } from './ask-again.ts';
 import type { ProxyClient } from './proxy-client.ts';
 
 const longestLine = limits.documentBytes * 4;
@@ -84,9 +86,27 @@ async function wholeBlob(
 	return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
+/** That a blob ended in the middle on its way from the proxy, as what it is to the way there. */
+function wayOf(problem: Problem): Problem {
+	const isCutOff = problem.code === 'truncated' && problem.origin === 'proxy';
+	return isCutOff ? { ...problem, code: 'connection-lost' } : problem;
+}
+
 interface Line {
 	readonly index: number;
 }
+
+interface BatchShape<Request, L extends Line, Result> {
+	readonly schema: z.ZodType<L>;
+	readonly result: (request: Request, line: L) => Promise<Result>;
+	readonly lost: (request: Request, problem: Problem) => Result;
+}
+
+const lostAnswer: Problem = {
+	code: 'connection-lost',
+	origin: 'proxy',
+	reason: 'The proxy’s answer ended before this was in it.',
+};
 
 export class ProxyReader implements RegistryReader {
 	readonly #client: ProxyClient;
@@ -97,31 +117,40 @@ export class ProxyReader implements RegistryReader {
 		this.#hash = hash;
 	}
 
-	/** One request, one line for each part of it. Parts without a line when the answer ends were lost on the way. */
 	async *#batch<Request extends DocumentRequest, L extends Line, Result>(
 		path: string,
 		requests: readonly Request[],
-		options: CallOptions,
-		shape: {
-			schema: z.ZodType<L>;
-			result: (request: Request, line: L) => Promise<Result>;
-			lost: (request: Request, problem: Problem) => Result;
-		},
+		{ signal }: CallOptions,
+		shape: BatchShape<Request, L, Result>,
 	): AsyncGenerator<Result> {
-		if (requests.length === 0) return;
+		for (const group of this.#client.grouped(requests, ({ reference }) => [reference])) {
+			yield* untilAnswered(group, {
+				once: (left) => this.#batchOnce(path, left, signal, shape),
+				asksAgain: (problem, inVain) => this.#client.asksAgain(problem, inVain, signal),
+				lost: shape.lost,
+				signal,
+			});
+		}
+	}
+
+	/**
+	 * One request, one line for each part of it. Parts without a line when the answer ends were lost on the way.
+	 * @returns those
+	 */
+	async *#batchOnce<Request extends DocumentRequest, L extends Line, Result>(
+		path: string,
+		requests: readonly Request[],
+		signal: AbortSignal | undefined,
+		shape: BatchShape<Request, L, Result>,
+	): AsyncGenerator<Result, Lost<Request>> {
 		const waiting = new Map(requests.map((request, index) => [index, request]));
-		let problem: Problem = {
-			code: 'connection-lost',
-			origin: 'proxy',
-			reason: 'The proxy’s answer ended before this was in it.',
-		};
+		let problem = lostAnswer;
 		try {
-			const init = {
-				method: 'POST',
-				body: JSON.stringify({ requests }),
-				...(options.signal && { signal: options.signal }),
-			};
-			for await (const text of readLines(this.#client.stream(path, init), longestLine)) {
+			const body = JSON.stringify({ requests });
+			const init = { method: 'POST', body, ...(signal && { signal }) };
+			const about = requests.map(({ reference }) => reference);
+			const chunks = this.#client.stream(path, init, about);
+			for await (const text of readLines(chunks, longestLine)) {
 				const line = shape.schema.parse(JSON.parse(text));
 				const request = waiting.get(line.index);
 				if (!request) continue;
@@ -129,10 +158,10 @@ export class ProxyReader implements RegistryReader {
 				yield await shape.result(request, line);
 			}
 		} catch (error) {
-			options.signal?.throwIfAborted();
+			signal?.throwIfAborted();
 			problem = problemOf(error);
 		}
-		for (const request of waiting.values()) yield shape.lost(request, problem);
+		return { requests: [...waiting.values()], problem };
 	}
 
 	#documents<R extends Reference>(
@@ -209,17 +238,34 @@ export class ProxyReader implements RegistryReader {
 			...(namedBy && { namedBy }),
 			...(sizeBytes !== undefined && { size: String(sizeBytes) }),
 		});
-		const response = await this.#client.request(`/api/blob?${query}`, signal ? { signal } : {});
-		const bytes = await wholeBlob(response, { reference, sizeBytes }, signal);
+		const bytes = await this.#blob(query, { reference, sizeBytes }, signal);
 		const document = await verifyDocument(reference, { bytes, mediaType: '' }, this.#hash);
 		return { sizeBytes: bytes.length, chunks: once(document.bytes) };
 	}
 
-	async *#listing(path: string, { signal }: CallOptions): AsyncGenerator {
-		for await (const text of readLines(
-			this.#client.stream(path, signal ? { signal } : {}),
-			longestLine,
-		)) {
+	async #blob(
+		query: URLSearchParams,
+		request: BlobRequest,
+		signal: AbortSignal | undefined,
+	): Promise<Uint8Array> {
+		for (let inVain = 0; ; inVain += 1) {
+			try {
+				const path = `/api/blob?${query.toString()}`;
+				const response = await this.#client.request(path, signal ? { signal } : {}, [
+					request.reference,
+				]);
+				return await wholeBlob(response, request, signal);
+			} catch (error) {
+				if (await this.#client.asksAgain(wayOf(problemOf(error)), inVain, signal)) continue;
+				signal?.throwIfAborted();
+				throw error;
+			}
+		}
+	}
+
+	async *#listing(path: string, about: Repository, { signal }: CallOptions): AsyncGenerator {
+		const chunks = this.#client.stream(path, signal ? { signal } : {}, [about]);
+		for await (const text of readLines(chunks, longestLine)) {
 			const line = listingLineSchema.parse(JSON.parse(text));
 			if (!line.ok) throw new ProblemError(line.problem);
 			yield line.item;
@@ -228,24 +274,28 @@ export class ProxyReader implements RegistryReader {
 
 	async *tags(repository: Repository, options: CallOptions = {}): AsyncGenerator<string> {
 		const query = new URLSearchParams({ repository: formatRepository(repository) });
-		for await (const item of this.#listing(`/api/tags?${query}`, options)) {
+		for await (const item of this.#listing(`/api/tags?${query}`, repository, options)) {
 			yield z.string().parse(item);
 		}
 	}
 
 	async *referrers(
 		subject: DigestReference,
-		options: CallOptions = {},
+		{ namedBy, ...options }: ReferrersOptions = {},
 	): AsyncGenerator<Descriptor> {
-		const query = new URLSearchParams({ reference: formatReference(subject) });
-		for await (const item of this.#listing(`/api/referrers?${query}`, options)) {
+		const query = new URLSearchParams({
+			reference: formatReference(subject),
+			...(namedBy && { namedBy }),
+		});
+		for await (const item of this.#listing(`/api/referrers?${query}`, subject, options)) {
 			yield descriptorSchema.parse(item);
 		}
 	}
 
 	async *repositories(registry: string, options: CallOptions = {}): AsyncGenerator<string> {
 		const query = new URLSearchParams({ registry });
-		for await (const item of this.#listing(`/api/repositories?${query}`, options)) {
+		const about = { registry, repository: '' };
+		for await (const item of this.#listing(`/api/repositories?${query}`, about, options)) {
 			yield z.string().parse(item);
 		}
 	}

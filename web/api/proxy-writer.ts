@@ -25,6 +25,7 @@ import type {
 	TagMove,
 	TagMoveResult,
 } from '../../shared/registry/registries.ts';
+import { untilAnswered, type Lost } from './ask-again.ts';
 import { putBlob } from './blob-upload.ts';
 import type { ProxyClient } from './proxy-client.ts';
 
@@ -47,6 +48,8 @@ interface Shape<Request, L extends Line, Event> {
 	readonly path: string;
 	readonly body: (requests: readonly Request[]) => unknown;
 	readonly schema: z.ZodType<L>;
+	/** every repository that it reads from or writes to */
+	readonly about: (request: Request) => readonly Repository[];
 	readonly event: (request: Request, line: L) => Event;
 	readonly lost: (request: Request, problem: Problem) => Event;
 }
@@ -115,6 +118,7 @@ const copyShape: Shape<BlobCopy, z.infer<typeof copyLineSchema>, BlobCopyEvent> 
 	path: '/api/copies',
 	body: (copies) => ({ copies: copies.map(wireCopy) }),
 	schema: copyLineSchema,
+	about: ({ to, from }) => [to, ...from],
 	event: (copy, { index: _, ...event }) => ({ copy, ...event }),
 	lost: (copy, problem) => ({ copy, state: 'failed', problem }),
 };
@@ -123,6 +127,7 @@ const pushShape: Shape<ManifestPush, z.infer<typeof pushLineSchema>, ManifestPus
 	path: '/api/manifests/push',
 	body: (pushes) => ({ pushes: pushes.map(wirePush) }),
 	schema: pushLineSchema,
+	about: (push) => ('from' in push ? [push.to, ...push.from] : [push.to]),
 	event: (push, { index: _, ...result }) => ({ push, ...result }),
 	lost: (push, problem) => ({ push, state: 'failed', problem }),
 };
@@ -131,6 +136,7 @@ const moveShape: Shape<TagMove, z.infer<typeof moveLineSchema>, TagMoveResult> =
 	path: '/api/tags/move',
 	body: (moves) => ({ moves: moves.map(wireMove) }),
 	schema: moveLineSchema,
+	about: (move) => [move],
 	event: (move, { index: _, ...result }) => ({ move, ...result }),
 	lost: (move, problem) => ({ move, state: 'failed', problem }),
 };
@@ -147,7 +153,9 @@ export class ProxyWriter implements RegistryWriter {
 		options: CallOptions = {},
 	): AsyncGenerator<BlobCopyEvent> {
 		options.signal?.throwIfAborted();
-		for (const batch of batches(copies)) yield* this.#write(batch, copyShape, options);
+		for (const group of this.#client.grouped(copies, copyShape.about)) {
+			for (const batch of batches(group)) yield* this.#write(batch, copyShape, options);
+		}
 	}
 
 	/** One after the other: a browser has few connections. */
@@ -164,7 +172,9 @@ export class ProxyWriter implements RegistryWriter {
 		options: CallOptions = {},
 	): AsyncGenerator<ManifestPushResult> {
 		options.signal?.throwIfAborted();
-		for (const batch of batches(pushes)) yield* this.#write(batch, pushShape, options);
+		for (const group of this.#client.grouped(pushes, pushShape.about)) {
+			for (const batch of batches(group)) yield* this.#write(batch, pushShape, options);
+		}
 	}
 
 	/** In one request, because all of them are looked at before any is moved. */
@@ -176,11 +186,25 @@ export class ProxyWriter implements RegistryWriter {
 		if (moves.length > 0) yield* this.#write(moves, moveShape, options);
 	}
 
-	async *#write<Request, L extends Line, Event>(
+	#write<Request, L extends Line, Event>(
 		requests: readonly Request[],
-		{ path, body, schema, event, lost }: Shape<Request, L, Event>,
+		shape: Shape<Request, L, Event>,
 		{ signal }: CallOptions,
 	): AsyncGenerator<Event> {
+		return untilAnswered(requests, {
+			once: (left) => this.#writeOnce(left, shape, signal),
+			asksAgain: (problem, inVain) => this.#client.asksAgain(problem, inVain, signal),
+			lost: shape.lost,
+			signal,
+		});
+	}
+
+	/** @returns what is left without a final answer, and why */
+	async *#writeOnce<Request, L extends Line, Event>(
+		requests: readonly Request[],
+		{ path, body, schema, about, event }: Shape<Request, L, Event>,
+		signal: AbortSignal | undefined,
+	): AsyncGenerator<Event, Lost<Request>> {
 		const waiting = new Map(requests.map((request, index) => [index, request]));
 		let problem = lostAnswer;
 		try {
@@ -189,7 +213,8 @@ export class ProxyWriter implements RegistryWriter {
 				body: JSON.stringify(body(requests)),
 				...(signal && { signal }),
 			};
-			for await (const text of readLines(this.#client.stream(path, init), longestLine)) {
+			const chunks = this.#client.stream(path, init, requests.flatMap(about));
+			for await (const text of readLines(chunks, longestLine)) {
 				const line = schema.parse(JSON.parse(text));
 				const request = waiting.get(line.index);
 				if (request === undefined) continue;
@@ -201,6 +226,6 @@ export class ProxyWriter implements RegistryWriter {
 			signal?.throwIfAborted();
 			problem = problemOf(error);
 		}
-		for (const request of waiting.values()) yield lost(request, problem);
+		return { requests: [...waiting.values()], problem };
 	}
 }

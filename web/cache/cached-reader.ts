@@ -27,6 +27,7 @@ import type {
 	ManifestPushResult,
 	PresenceRequest,
 	PresenceResult,
+	ReferrersOptions,
 	Registries,
 	TagMove,
 	TagMoveResult,
@@ -190,7 +191,7 @@ export class CachedReader implements Registries {
 		return this.#inner.tags(repository, options);
 	}
 
-	referrers(subject: DigestReference, options?: CallOptions): AsyncIterable<Descriptor> {
+	referrers(subject: DigestReference, options?: ReferrersOptions): AsyncIterable<Descriptor> {
 		return this.#inner.referrers(subject, options);
 	}
 

@@ -249,9 +249,9 @@ export class Database {
 
 	async keepRegistries(registries: readonly string[]): Promise<void> {
 		const database = await this.#open();
-		for (const registry of registries) {
-			await database?.put('registries', { registry }).catch(() => undefined);
-		}
+		if (!database) return;
+		const kept = registries.map((registry) => database.put('registries', { registry }));
+		await Promise.all(kept).catch(() => undefined);
 	}
 
 	async registries(): Promise<readonly string[]> {

@@ -11,6 +11,8 @@ export class PlanCost {
 	readonly #abort = new AbortController();
 	estimate = $state.raw<Estimate | undefined>(undefined);
 	problem = $state.raw<Problem | undefined>(undefined);
+	/** False until somebody wanted it: asking contacts the registries that the plan names. */
+	wasAsked = $state(false);
 
 	/** @param asWriter asks the target as who may push there */
 	constructor(plan: Plan, registries: RegistryReader, asWriter = false) {
@@ -21,6 +23,7 @@ export class PlanCost {
 
 	async ask(): Promise<void> {
 		this.problem = undefined;
+		this.wasAsked = true;
 		const { signal } = this.#abort;
 		try {
 			const asWriter = this.#asWriter;

@@ -4,6 +4,7 @@ import type { Registries } from '../../shared/registry/registries.ts';
 import type { ReleaseReading } from '../../shared/release/read-release.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { Location } from './location.svelte.ts';
+import { KnownFacts, type AskCapabilities } from './registry-facts.svelte.ts';
 import type { RunView } from './run-view.svelte.ts';
 
 /** A plan or receipt that no link leads to. */
@@ -23,22 +24,37 @@ export interface PublishingOptions {
 	readonly registries: Registries;
 	readonly journal: Journal;
 	readonly location: Location;
+	/** what commands need beside the server's flags, quoted for a shell */
+	readonly moreFlags?: (() => string) | undefined;
+	/** asks the server what a registry says of what it can do */
+	readonly ask?: AskCapabilities | undefined;
 }
 
 export class Publishing {
 	readonly registries: Registries;
 	readonly journal: Journal;
 	readonly location: Location;
+	/** what registries are known to take */
+	readonly facts: KnownFacts;
 	runs = $state.raw<readonly RunView[]>([]);
 	opened = $state.raw<Opened | undefined>(undefined);
-	/** What commands need on their line to reach the same registries, quoted for a shell. */
-	commandFlags = $state('');
+	/** What the server says that commands need on their line to reach the same registries, quoted for a shell. */
+	serverFlags = $state('');
+	readonly #moreFlags: () => string;
 	#read: { readonly ref: string; readonly reading: ReleaseReading } | undefined;
 
-	constructor({ registries, journal, location }: PublishingOptions) {
+	constructor(options: PublishingOptions) {
+		const { registries, journal, location, ask, moreFlags = () => '' } = options;
+		this.facts = new KnownFacts(journal, ask);
+		this.#moreFlags = moreFlags;
 		this.registries = registries;
 		this.journal = journal;
 		this.location = location;
+	}
+
+	/** All that commands need on their line to reach the same registries, quoted for a shell. */
+	get commandFlags(): string {
+		return [this.serverFlags, this.#moreFlags()].filter(Boolean).join(' ');
 	}
 
 	open(opened: Opened): void {

@@ -131,9 +131,9 @@ export class ReleaseSignature {
 	): Promise<SignatureReport | undefined> {
 		if (!root) return undefined;
 		await this.prepare();
-		const [{ checkReleaseSignatures }, { verifySigned }] = await Promise.all([
+		const [{ checkReleaseSignatures }, { verifyOnDemand }] = await Promise.all([
 			import('../../shared/signature/check-release.ts'),
-			import('../../shared/signature/openpgp.ts'),
+			import('../../shared/signature/openpgp-on-demand.ts'),
 		]);
 		const subjects = await checkReleaseSignatures(
 			{
@@ -145,7 +145,7 @@ export class ReleaseSignature {
 				stores: this.#areStoresAsked ? this.#stores : [],
 				files: this.#files(),
 			},
-			{ verify: verifySigned, now: Date.now(), find: this.#find, signal },
+			{ verify: verifyOnDemand(), now: Date.now(), find: this.#find, signal },
 		);
 		return signatureReport(subjects);
 	}

@@ -1,8 +1,8 @@
 /**
- * The key to the proxy. It comes in the fragment of a link, or a code for it does; it leaves the address bar at
+ * The key to the proxy, where it takes one: a team's server takes none. It comes in the fragment of a link, or a code for it does; it leaves the address bar at
  * once, stays in this tab, and is handed to other tabs of the same origin that ask for it.
  */
-import { parseEntry, type Key } from '../../shared/link/entry.ts';
+import { parseEntry, type Entry, type Key } from '../../shared/link/entry.ts';
 
 const storageKey = 'espalier.token';
 const channelName = 'espalier.token';
@@ -22,8 +22,12 @@ export type SessionStatus =
 /** What the proxy says about keys. Where it does not answer, it takes none. */
 export interface KeyCheck {
 	readonly isAccepted: (token: string) => Promise<boolean>;
+	/** True where it takes everybody, and nobody has a key. */
+	readonly needsNoKey: () => Promise<boolean>;
 	/** The token that a code stands for, where it is given for it. */
 	readonly exchangeCode: (code: string) => Promise<string | undefined>;
+	/** The route of an entry with a good key whose registries the user named. */
+	readonly onnamed?: (route: string) => void;
 }
 
 export class Session {
@@ -70,9 +74,10 @@ export class Session {
 	}
 
 	/** What the tab had stays where the link brings nothing better. */
-	async #enter(key: Key): Promise<void> {
+	async #enter(key: Entry): Promise<void> {
 		const token = await this.#tokenOf(key);
 		if (token !== undefined) {
+			if (key.isNamed) this.#keys.onnamed?.(key.to);
 			this.#adopt(token);
 			this.#say({ token });
 		} else if (this.#status !== 'ready') {
@@ -94,9 +99,14 @@ export class Session {
 	#ask(otherwise: 'missing' | 'rejected'): void {
 		this.#status = 'asking';
 		this.#say({ ask: true });
-		setTimeout(() => {
-			if (this.#status === 'asking') this.#status = otherwise;
-		}, answerWithinMs);
+		const othersHadTime = new Promise((resolve) => setTimeout(resolve, answerWithinMs));
+		void this.#goWithout(othersHadTime, otherwise);
+	}
+
+	async #goWithout(othersHadTime: Promise<unknown>, otherwise: SessionStatus): Promise<void> {
+		const needsNone = await this.#keys.needsNoKey();
+		if (!needsNone) await othersHadTime;
+		if (this.#status === 'asking') this.#status = needsNone ? 'ready' : otherwise;
 	}
 
 	#hear(message: Message): void {

@@ -1,4 +1,4 @@
-/** A link out of a stranger's document: http and https only, else undefined. */
+/** D9: a link out of a stranger's document: http and https only, else undefined. */
 export function safeUrl(value: unknown): string | undefined {
 	if (typeof value !== 'string' || !URL.canParse(value)) return undefined;
 	const { protocol, href } = new URL(value);

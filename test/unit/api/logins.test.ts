@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+	groupByLogins,
 	loginsFor,
 	mostHeaderCharacters,
 	parseLogins,
@@ -106,5 +107,56 @@ describe('which logins go along', () => {
 
 	it('are found under any of the names of Docker Hub', () => {
 		expect(entriesFor('index.docker.io/library/alpine')).toEqual(['docker.io']);
+	});
+});
+
+describe('requests whose logins do not fit into one header', () => {
+	const large = (entry: string) => login(entry, 'p'.repeat(4000));
+	const repository = (registry: string, name = 'a/b') => ({ registry, repository: name });
+	const names = (groups: readonly (readonly { registry: string }[])[]) =>
+		groups.map((group) => group.map(({ registry }) => registry));
+
+	it('stay together where they do fit, in their order', () => {
+		const requests = ['a.test', 'b.test', 'a.test'].map((name) => repository(name));
+		const logins = [login('a.test'), login('b.test')];
+		expect(groupByLogins(requests, (one) => [one], logins)).toEqual([requests]);
+		expect(groupByLogins(requests, (one) => [one], [])).toEqual([requests]);
+		expect(groupByLogins([], (one) => [one], logins)).toEqual([[]]);
+	});
+
+	it('are parted by login, and none is lost', () => {
+		const hosts = ['a.test', 'b.test', 'c.test', 'none.test', 'a.test', 'c.test', 'd.test'];
+		const logins = ['a.test', 'b.test', 'c.test', 'd.test'].map(large);
+		const groups = groupByLogins(
+			hosts.map((name) => repository(name)),
+			(one) => [one],
+			logins,
+		);
+		expect(names(groups)).toEqual([
+			['a.test', 'b.test', 'none.test', 'a.test'],
+			['c.test', 'c.test', 'd.test'],
+		]);
+		for (const group of groups) {
+			expect(() => printLogins(loginsFor(logins, group))).not.toThrow();
+		}
+	});
+
+	it('are parted too where there are more logins than one request may bring', () => {
+		const hosts = Array.from({ length: 150 }, (_, at) => `r${at}.test`);
+		const requests = hosts.map((name) => repository(name));
+		const logins = hosts.map((name) => login(name, ''));
+		const groups = groupByLogins(requests, (one) => [one], logins);
+		expect(groups.flat()).toEqual(requests);
+		for (const group of groups) {
+			expect(parseLogins(printLogins(loginsFor(logins, group)))).toHaveLength(group.length);
+		}
+	});
+
+	it('are left alone where a single one needs too much, and that one is refused', () => {
+		const places = ['a.test', 'b.test', 'c.test', 'd.test'].map((name) => repository(name));
+		const logins = places.map(({ registry }) => large(registry));
+		const groups = groupByLogins([places, places.slice(0, 1)], (one) => one, logins);
+		expect(groups.map((group) => group.length)).toEqual([1, 1]);
+		expect(() => printLogins(loginsFor(logins, places))).toThrow(/do not fit/);
 	});
 });

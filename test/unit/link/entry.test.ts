@@ -20,6 +20,13 @@ describe('an entry link', () => {
 		);
 	});
 
+	it('says where the user named what it leads to', () => {
+		const entry = { code: token, to: '#/release?ref=r.test/a:1', isNamed: true } as const;
+		expect(formatEntry(entry)).toBe(`#c=${token}&named=1&to=%23%2Frelease%3Fref%3Dr.test%2Fa%3A1`);
+		expect(parseEntry(formatEntry(entry))).toEqual(entry);
+		expect(parseEntry(`#t=${token}&named=yes&to=%23%2Fx`)).not.toHaveProperty('isNamed');
+	});
+
 	it.each(['', '#', '#/', '#/release?ref=a&t=x', '#to=/x&t=x', 't=x', '#T=x'])(
 		'is not %j',
 		(fragment) => {

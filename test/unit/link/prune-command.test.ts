@@ -62,6 +62,15 @@ describe('the command for a selection', () => {
 		expect(pruneParams(filled).mode).toBeUndefined();
 	});
 
+	it('says that attachments stay behind only where they do', () => {
+		const draft: PruneDraft = { ...filled, attachments: false };
+		expect(pruneCommand('r/x:1', draft)).toMatch(/ --no-attachments -o plan\.json$/);
+		expect(pruneParams(draft).attached).toBe('no');
+		expect(pruneParams(filled).attached).toBeUndefined();
+		expect(draftOf({ prune: 'placeholders', attached: 'no' })?.attachments).toBe(false);
+		expect(draftOf({ prune: 'placeholders' })?.attachments).toBe(true);
+	});
+
 	it('has no flag for a preset where cells are chosen one by one', () => {
 		const selection = { ...emptyDraft.selection, preset: { kind: 'none' as const } };
 		expect(pruneCommand('r/x:1', { ...filled, selection })).not.toContain('drop');

@@ -156,6 +156,22 @@ describe('the listings', () => {
 		]);
 	});
 
+	it('hand on who named the place, and refuse what is no registry', async () => {
+		const named: (string | undefined)[] = [];
+		const reader = fakeReader({
+			referrers: (_, options) => {
+				named.push(options?.namedBy);
+				return yielding([]);
+			},
+		});
+		const { send } = fakeApp({ reader });
+		const path = `/api/referrers?reference=quay.io/a/b@${digest}`;
+		await linesOf(await send(`${path}&namedBy=registry.test`));
+		await linesOf(await send(path));
+		expect(named).toEqual(['registry.test', undefined]);
+		expect((await send(`${path}&namedBy=no%20registry`)).status).toBe(400);
+	});
+
 	it('end with the problem', async () => {
 		const reader = fakeReader({ tags: () => yielding(['1'], problem('rate-limited')) });
 		expect(await linesOf(await fakeApp({ reader }).send('/api/tags?repository=quay.io/a'))).toEqual(

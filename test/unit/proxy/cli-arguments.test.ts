@@ -80,6 +80,11 @@ describe('plan prune', () => {
 		expect(found).toMatchObject({ file: 'plan.json', markdown: true, estimate: false });
 	});
 
+	it('takes attachments along unless it is told not to', () => {
+		expect(read('--drop-placeholders').choices.attachments).not.toBe(false);
+		expect(read('--drop-placeholders', '--no-attachments').choices.attachments).toBe(false);
+	});
+
 	it('may be of single cells alone', () => {
 		expect(read('--drop', 'etcd@s390x').choices.selection.preset).toEqual({ kind: 'none' });
 	});

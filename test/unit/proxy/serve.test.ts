@@ -282,7 +282,9 @@ describe.skipIf(process.platform !== 'linux')('espalier open', () => {
 	it('starts a server where none runs', async () => {
 		const { given, url, stop } = context();
 		const ended = open({ ...args(0), link: 'quay.io/a/b:1' }, given);
-		expect((await url).hash).toMatch(/^#t=.{43}&to=%23%2Frelease%3Fref%3Dquay\.io%2Fa%2Fb%3A1$/);
+		expect((await url).hash).toMatch(
+			/^#t=.{43}&named=1&to=%23%2Frelease%3Fref%3Dquay\.io%2Fa%2Fb%3A1$/,
+		);
 		stop();
 		expect(await ended).toBe(0);
 		expect(await findServer(data, 0)).toBeUndefined();

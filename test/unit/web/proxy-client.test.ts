@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { loginsHeader, parseLogins } from '../../../shared/api/logins.ts';
+import type { KeyedLogin } from '../../../shared/login/login.ts';
 import { tokenHeader } from '../../../shared/api/schema.ts';
 import { problemOf } from '../../../shared/registry/problem.ts';
 import { ProxyClient } from '../../../web/api/proxy-client.ts';
 import { ProxyReader } from '../../../web/api/proxy-reader.ts';
+import { ProxyRegistries } from '../../../web/api/proxy-registries.ts';
 import { hashBytes } from '../../../web/api/hashing.ts';
 import { mediaTypes } from '../../../shared/oci/media-type.ts';
 import { byDigest } from '../../../shared/oci/reference.ts';
@@ -135,5 +138,106 @@ describe('the reader over the proxy', () => {
 		};
 		expect(await failing(read())).toBe('rate-limited');
 		expect(tags).toEqual(['v1']);
+	});
+});
+
+describe('logins of the tab', () => {
+	const loginFor = (entry: string, password = 'secret'): KeyedLogin => ({
+		entry,
+		login: { kind: 'password', username: 'me', password },
+	});
+	let logins: readonly KeyedLogin[] = [];
+	const registries = new ProxyRegistries(
+		new ProxyClient({ token: () => 'T', logins: () => logins }),
+		hashBytes,
+	);
+	const at = (registry: string) => byDigest({ registry, repository: 'a/b' }, manifest.digest);
+
+	beforeEach(() => {
+		logins = ['quay.io', 'from.test', 'to.test', 'other.test'].map((entry) => loginFor(entry));
+		fetching.mockImplementation(() => Promise.resolve(new Response('')));
+	});
+
+	/** The entries that each request took along. */
+	function carried(): (readonly string[])[] {
+		return fetching.mock.calls.map(([, init]) => {
+			const header = new Headers(init?.headers).get(loginsHeader);
+			return header === null ? [] : parseLogins(header).map(({ entry }) => entry);
+		});
+	}
+
+	async function drain(items: AsyncIterable<unknown>): Promise<void> {
+		for await (const _ of items);
+	}
+
+	it.each<[string, () => Promise<unknown>, readonly string[]]>([
+		['manifests', () => drain(registries.readManifests([{ reference }])), ['quay.io']],
+		['what is there', () => drain(registries.exists([{ kind: 'blob', reference }])), ['quay.io']],
+		['tags', () => drain(registries.tags(repository)), ['quay.io']],
+		['referrers', () => drain(registries.referrers(reference)), ['quay.io']],
+		['repositories', () => drain(registries.repositories('quay.io')), ['quay.io']],
+		['a blob', () => registries.readBlob({ reference }).catch(() => undefined), ['quay.io']],
+		[
+			'copies',
+			() =>
+				drain(registries.copyBlobs([{ to: at('to.test'), sizeBytes: 1, from: [at('from.test')] }])),
+			['from.test', 'to.test'],
+		],
+		[
+			'pushes',
+			() =>
+				drain(
+					registries.pushManifests([
+						{ to: at('to.test'), mediaType: manifest.mediaType, from: [at('from.test')] },
+					]),
+				),
+			['from.test', 'to.test'],
+		],
+		[
+			'tag moves',
+			() =>
+				drain(
+					registries.moveTags([
+						{
+							registry: 'to.test',
+							repository: 'a',
+							tag: 't',
+							digest: manifest.digest,
+							expect: 'absent',
+						},
+					]),
+				),
+			['to.test'],
+		],
+		[
+			'an unknown registry',
+			() => drain(registries.readManifests([{ reference: at('x.test') }])),
+			[],
+		],
+	])('go along with %s, and no others', async (_, ask, entries) => {
+		await ask();
+		expect(carried()).toEqual([entries]);
+	});
+
+	it('never go along with what is about no repository', async () => {
+		await new ProxyClient({ token: () => 'T', logins: () => logins }).request('/api/session');
+		expect(carried()).toEqual([[]]);
+	});
+
+	it('that do not fit into one request are spread over several', async () => {
+		logins = ['a.test', 'b.test', 'c.test'].map((entry) => loginFor(entry, 'p'.repeat(6000)));
+		const requests = logins.map(({ entry }) => ({ reference: at(entry) }));
+		await drain(registries.readManifests(requests));
+		expect(carried()).toEqual([['a.test'], ['b.test'], ['c.test']]);
+	});
+
+	it('that are too much for a single request fail it, without a secret and without asking', async () => {
+		logins = ['a.test', 'b.test'].map((entry) => loginFor(entry, 'secret'.repeat(1000)));
+		const copy = { to: at('a.test'), sizeBytes: 1, from: [at('b.test')] };
+		const events: unknown[] = [];
+		for await (const event of registries.copyBlobs([copy])) events.push(event);
+		expect(events).toMatchObject([{ state: 'failed', problem: { code: 'too-large' } }]);
+		expect(JSON.stringify(events)).not.toContain('secret');
+		expect(fetching).not.toHaveBeenCalled();
 	});
 });

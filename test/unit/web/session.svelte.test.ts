@@ -33,6 +33,8 @@ class Tab extends EventTarget {
 }
 
 let shown: string[];
+/** the routes whose registries the user named */
+let named: string[];
 let storage: Map<string, string>;
 let tab: Tab;
 /** what the proxy takes */
@@ -40,6 +42,8 @@ let good: { tokens: Set<string>; codes: Map<string, string> };
 
 const keys = {
 	isAccepted: (given: string) => Promise.resolve(good.tokens.has(given)),
+	needsNoKey: () => Promise.resolve(good.tokens.size === 0),
+	onnamed: (route: string) => named.push(route),
 	exchangeCode: (given: string) => {
 		const found = good.codes.get(given);
 		good.codes.delete(given);
@@ -66,6 +70,7 @@ async function openTab(fragment = '', kept?: string): Promise<Session> {
 beforeEach(() => {
 	vi.useFakeTimers();
 	shown = [];
+	named = [];
 	good = { tokens: new Set([token, 'new']), codes: new Map([[code, token]]) };
 	Channel.open.clear();
 	vi.stubGlobal('BroadcastChannel', Channel);
@@ -93,6 +98,22 @@ describe('the session of a tab', () => {
 			expect(session).toMatchObject({ status: 'ready', token });
 			expect(shown).toEqual(['#/release?ref=a/b']);
 			expect(storage.get(key)).toBe(token);
+		},
+	);
+
+	it.each([
+		[`#t=${token}&named=1`, ['#/release?ref=a/b']],
+		[`#c=${code}&named=1`, ['#/release?ref=a/b']],
+		[`#t=${token}`, []],
+		// As a stranger would write it.
+		['#t=junk&named=1', []],
+		['#c=junk&named=1', []],
+	])(
+		'believes %s that the user named where it leads only with a good key',
+		async (entry, routes) => {
+			await openTab(`${entry}&to=${encodeURIComponent('#/release?ref=a/b')}`, token);
+			expect(named).toEqual(routes);
+			expect(shown).toEqual(['#/release?ref=a/b']);
 		},
 	);
 
@@ -141,9 +162,9 @@ describe('the session of a tab', () => {
 	it('says so where nobody has a key, after a moment and not before', async () => {
 		const session = await openTab('#/');
 		expect(session.status).toBe('asking');
-		vi.advanceTimersByTime(398);
+		await vi.advanceTimersByTimeAsync(398);
 		expect(session.status).toBe('asking');
-		vi.advanceTimersByTime(1);
+		await vi.advanceTimersByTimeAsync(1);
 		expect(session).toMatchObject({ status: 'missing', token: undefined });
 	});
 
@@ -156,7 +177,7 @@ describe('the session of a tab', () => {
 
 	it('takes a key that comes later', async () => {
 		const waiting = await openTab('#/');
-		vi.advanceTimersByTime(500);
+		await vi.advanceTimersByTimeAsync(500);
 		await openTab(`#t=${token}`);
 		expect(waiting).toMatchObject({ status: 'ready', token });
 	});
@@ -164,7 +185,7 @@ describe('the session of a tab', () => {
 	it('gives no key away that it does not have', async () => {
 		await openTab('#/');
 		const second = await openTab('#/');
-		vi.advanceTimersByTime(500);
+		await vi.advanceTimersByTimeAsync(500);
 		expect(second.status).toBe('missing');
 	});
 
@@ -197,7 +218,7 @@ describe('the session of a tab', () => {
 		const session = await openTab('', token);
 		session.reject(token);
 		session.reject(token);
-		vi.advanceTimersByTime(400);
+		await vi.advanceTimersByTimeAsync(400);
 		session.reject(token);
 		expect(session.status).toBe('rejected');
 	});
@@ -208,6 +229,14 @@ describe('the session of a tab', () => {
 		await answered();
 		session.reject('old');
 		expect(session).toMatchObject({ status: 'ready', token });
+	});
+
+	it('is there at once without a key where the server takes everybody', async () => {
+		good.tokens.clear();
+		const session = await openTab('#/');
+		expect(session).toMatchObject({ status: 'ready', token: undefined });
+		await vi.advanceTimersByTimeAsync(400);
+		expect(session.status).toBe('ready');
 	});
 
 	it('works without storage and without channels', async () => {

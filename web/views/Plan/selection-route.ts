@@ -30,6 +30,7 @@ export function draftOfPlan({ choices }: PruneSubject): PruneDraft {
 		release: choices.release,
 		tagTemplate: choices.tagTemplate,
 		selfContained: choices.selfContained,
+		attachments: choices.attachments !== false,
 		version: choices.version ?? '',
 		rewriteVersion: choices.rewriteVersion,
 	};

@@ -2,7 +2,7 @@
 import { Inflate } from 'fflate';
 import { joinBytes } from '../archive/join-bytes.ts';
 import { signatureLimits } from './limits.ts';
-import { readPackets, tags, type Packet } from './packets.ts';
+import { readPackets, readVersion3, rsaAlgorithms, tags, type Packet } from './packets.ts';
 
 export type Envelope =
 	| {
@@ -11,8 +11,8 @@ export type Envelope =
 			readonly message: Uint8Array;
 			/** The literal data: a statement, held by nobody yet. */
 			readonly body: Uint8Array;
-			/** Of the signature packets. Version 3 went out of use with RFC 4880, and signers still used it in 2022. */
-			readonly signatureVersions: readonly number[];
+			/** Why none of its signatures can be checked at all; undefined where one can. */
+			readonly unreadable: string | undefined;
 	  }
 	| { readonly ok: false; readonly reason: string };
 
@@ -83,6 +83,37 @@ function otherContent(packets: readonly Packet[]): string {
 	return 'It is not one signed message.';
 }
 
+const readVersions: ReadonlySet<number> = new Set([3, 4, 6]);
+/** of bytes, of text: RFC 9580 §5.2.1 */
+const documentTypes: ReadonlySet<number> = new Set([0x00, 0x01]);
+
+/** Version 3 went out of use with RFC 4880 and signers still used it in 2022, with RSA keys. */
+function unreadableForm({ body }: Packet): string | undefined {
+	const [version = 0] = body;
+	if (!readVersions.has(version)) {
+		return `It is an OpenPGP signature of version ${version}, which is not read.`;
+	}
+	const older = version === 3 ? readVersion3(body) : undefined;
+	if (!older) return undefined;
+	const what = 'It is an OpenPGP signature of version 3';
+	if (!rsaAlgorithms.has(older.keyAlgorithm)) {
+		return `${what}, which is read for RSA keys only; its algorithm is number ${older.keyAlgorithm}.`;
+	}
+	return documentTypes.has(older.type)
+		? undefined
+		: `${what} and of type ${older.type}, not of a document.`;
+}
+
+/** The only reason, or the first, where no signature is of a form that is read. */
+function whyUnreadable(signatures: readonly Packet[]): string | undefined {
+	const reasons = signatures.map(unreadableForm);
+	return reasons.includes(undefined) ? undefined : reasons[0];
+}
+
+function isCutShort({ body }: Packet): boolean {
+	return body.length === 0 || (body[0] === 3 && !readVersion3(body));
+}
+
 const messageShape = (() => {
 	const one = String.fromCharCode(tags.onePass);
 	const literal = String.fromCharCode(tags.literal);
@@ -103,8 +134,8 @@ function openMessage(message: Uint8Array): Envelope {
 	const literal = packets.find(({ tag }) => tag === tags.literal);
 	const body = literal && literalText(literal.body);
 	if (!body) return refused('Its literal data is cut short.');
-	const signatureVersions = signatures.map(({ body: [version = 0] }) => version);
-	return { ok: true, message, body, signatureVersions };
+	if (signatures.some(isCutShort)) return refused('Its signature packet is not whole.');
+	return { ok: true, message, body, unreadable: whyUnreadable(signatures) };
 }
 
 const textStart = /^\s*-----BEGIN PGP ([A-Z ]+)-----/;

@@ -39,8 +39,8 @@ interface Candidate {
 	readonly from: string;
 	readonly message: Uint8Array;
 	readonly statement: Statement;
-	/** in a form that the library has given up */
-	readonly isOutdated: boolean;
+	/** why it cannot be checked with any key */
+	readonly unreadable: string | undefined;
 }
 
 interface Refusal {
@@ -62,15 +62,16 @@ function readCandidate(found: FoundSignature, digest: Digest): Candidate | Refus
 	if (statement.digest !== digest) {
 		return bad(`It is for ${statement.digest} (${statement.identity}), not for ${digest}.`);
 	}
-	const { message, signatureVersions } = envelope;
-	const isOutdated = signatureVersions.every((version) => version < 4);
-	return { from: found.from, message, statement, isOutdated };
+	const { message, unreadable } = envelope;
+	return { from: found.from, message, statement, unreadable };
 }
 
 function refusalOf(message: Exclude<SignedMessage, { kind: 'signed' }>, keyring: Keyring): Refusal {
 	switch (message.kind) {
 		case 'refused':
 			return { kind: 'bad', reason: message.reason };
+		case 'unavailable':
+			return { kind: 'unchecked', reason: message.reason };
 		case 'other-key': {
 			const ids = message.keyIds.map((id) => id.toUpperCase()).join(', ');
 			const by = ids === '' ? 'a key' : `the key with the ID ${ids}`;
@@ -93,10 +94,8 @@ async function verifyCandidate(
 	keyring: Keyring,
 	{ verify, now }: JudgeOptions,
 ): Promise<GoodSignature | Refusal> {
-	if (candidate.isOutdated) {
-		const reason =
-			'It is an OpenPGP signature of version 3, a form that is not read any more. “gpg --verify” still reads it.';
-		return { kind: 'unchecked', reason: about(candidate, reason) };
+	if (candidate.unreadable !== undefined) {
+		return { kind: 'unchecked', reason: about(candidate, candidate.unreadable) };
 	}
 	const found = await verify({ message: candidate.message, keyring: keyring.bytes, now });
 	if (found.kind !== 'signed') {

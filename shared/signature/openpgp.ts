@@ -1,6 +1,9 @@
 /** OpenPGP by openpgp.js. A large library: load this file on demand. */
-import { readKeys, readMessage, type Message, type PublicKey } from 'openpgp';
+import { enums, Message, PacketList, readKeys, readMessage } from 'openpgp';
+import type { AnyPacket, PublicKey } from 'openpgp';
 import { signatureLimits } from './limits.ts';
+import { readPackets, readVersion3, tags } from './packets.ts';
+import { Version3Packet } from './version-3.ts';
 import type { SignedMessage, SignedMessageRequest, Signer, VerifySigned } from './verify-signed.ts';
 
 type MessageSignature = Awaited<ReturnType<Message<Uint8Array>['verify']>>[number];
@@ -41,6 +44,17 @@ async function signerOf(
 	};
 }
 
+/** Signatures of version 3, over the same literal data: the library leaves them out when it reads a message. */
+function withVersion3(message: Uint8Array, opened: Message<Uint8Array>): Message<Uint8Array> {
+	const packets = new PacketList<AnyPacket>();
+	for (const { tag, body } of readPackets(message) ?? []) {
+		const signature = tag === tags.signature ? readVersion3(body) : undefined;
+		if (signature) packets.push(new Version3Packet(signature));
+	}
+	packets.push(...opened.packets.filterByTag(enums.packet.literalData));
+	return new Message(packets);
+}
+
 /** With one key at a time: two keys of one keyring could share a key ID, and only one of them signed. */
 async function verifyWithKey(
 	message: Uint8Array,
@@ -48,7 +62,10 @@ async function verifyWithKey(
 	date: Date,
 ): Promise<SignedMessage> {
 	const opened = await readMessage({ binaryMessage: message });
-	const signatures = await opened.verify([key], date);
+	const signatures = [
+		...(await opened.verify([key], date)),
+		...(await withVersion3(message, opened).verify([key], date)),
+	];
 	const own = signatures.filter(({ keyID }) => key.getKeys(keyID).length > 0);
 	if (own.length === 0) {
 		return { kind: 'other-key', keyIds: signatures.map(({ keyID }) => keyID.toHex()) };

@@ -87,3 +87,57 @@ export function readPackets(bytes: Uint8Array): readonly Packet[] | undefined {
 	}
 	return packets;
 }
+
+/** A signature packet of version 3 (RFC 4880 §5.2.2), as it stands there: nothing of it is verified. */
+export interface Version3Signature {
+	readonly type: number;
+	/** in milliseconds since 1970 */
+	readonly created: number;
+	readonly keyId: Uint8Array;
+	readonly keyAlgorithm: number;
+	readonly hashAlgorithm: number;
+	/** the part of the packet that is signed: type and creation time */
+	readonly hashed: Uint8Array;
+	/** of the hash, to tell early that it is another one */
+	readonly left16Bits: Uint8Array;
+	/** the signature's numbers: one where it is by an RSA key */
+	readonly numbers: readonly Uint8Array[];
+}
+
+/** Multiprecision integers (RFC 9580 §3.2) up to the end; undefined where the last one is cut short. */
+function readNumbers(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+	const numbers: Uint8Array[] = [];
+	for (let at = 0; at < bytes.length;) {
+		const bits = numberAt(bytes, at, 2);
+		const end = at + 2 + Math.ceil((bits ?? 0) / 8);
+		if (bits === undefined || end > bytes.length) return undefined;
+		numbers.push(bytes.subarray(at + 2, end));
+		at = end;
+	}
+	return numbers;
+}
+
+/** RFC 9580 §9.1 */
+export const rsaAlgorithms: ReadonlySet<number> = new Set([1, 2, 3]);
+
+const hashedOctets = 5;
+const version3HeadOctets = 19;
+
+/** The body of a signature packet that says version 3; undefined where it is not whole. */
+export function readVersion3(body: Uint8Array): Version3Signature | undefined {
+	const [version, hashedLength, type = 0] = body;
+	if (version !== 3 || hashedLength !== hashedOctets) return undefined;
+	const numbers = readNumbers(body.subarray(version3HeadOctets));
+	const [keyAlgorithm = 0, hashAlgorithm = 0] = body.subarray(15);
+	if (!numbers || numbers.length !== (rsaAlgorithms.has(keyAlgorithm) ? 1 : 2)) return undefined;
+	return {
+		type,
+		created: (numberAt(body, 3, 4) ?? 0) * 1000,
+		keyId: body.subarray(7, 15),
+		keyAlgorithm,
+		hashAlgorithm,
+		hashed: body.subarray(2, 2 + hashedOctets),
+		left16Bits: body.subarray(17, version3HeadOctets),
+		numbers,
+	};
+}

@@ -1,4 +1,4 @@
-/** The port to OpenPGP: who signed a message. The one binding is openpgp.ts, loaded on demand. */
+/** The port to OpenPGP: who signed a message. The one binding is openpgp.ts; openpgp-on-demand.ts loads it. */
 
 export interface Signer {
 	/** of the primary key, in upper-case hex digits */
@@ -14,7 +14,9 @@ export type SignedMessage =
 	/** by keys that the keyring does not hold */
 	| { readonly kind: 'other-key'; readonly keyIds: readonly string[] }
 	| { readonly kind: 'refused'; readonly reason: string }
-	| { readonly kind: 'keyring-unreadable'; readonly reason: string };
+	| { readonly kind: 'keyring-unreadable'; readonly reason: string }
+	/** nothing can be checked here */
+	| { readonly kind: 'unavailable'; readonly reason: string };
 
 export interface SignedMessageRequest {
 	/** an uncompressed OpenPGP message, as openEnvelope gives it */

@@ -23,9 +23,9 @@ export function genuineSignature(): Uint8Array {
 	);
 }
 
-/** One of Red Hat’s of 2022, with a signature packet of version 3. */
-export function genuineVersion3(): Uint8Array {
-	return new Uint8Array(readFileSync(fixture(testdata, 'noo-bundle-image/signature-1')));
+/** Red Hat’s of 2022, with signature packets of version 3; the second one’s number begins with a zero octet. */
+export function genuineVersion3(number: 1 | 2 | 3 | 4): Uint8Array {
+	return new Uint8Array(readFileSync(fixture(testdata, `noo-bundle-image/signature-${number}`)));
 }
 
 export function redHatKeys(): Uint8Array {

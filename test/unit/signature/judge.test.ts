@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { isDigest, type Digest } from '../../../shared/oci/digest.ts';
 import { openEnvelope } from '../../../shared/signature/envelope.ts';
 import { verifySigned } from '../../../shared/signature/openpgp.ts';
+import { verifyOnDemand } from '../../../shared/signature/openpgp-on-demand.ts';
 import { judgeSignatures, type Keyring } from '../../../shared/signature/judge.ts';
 import type { SignatureVerdict } from '../../../shared/signature/verdict.ts';
 import { fixturesMissing, skippedWithoutFixtures } from '../../support/fixtures.ts';
@@ -12,7 +13,6 @@ import {
 	damagedKey,
 	genuineDigest,
 	genuineSignature,
-	genuineVersion3,
 	makeSigner,
 	redHatFingerprint,
 	redHatKeys,
@@ -140,18 +140,6 @@ describe.skipIf(fixturesMissing)(
 			}
 		});
 
-		it('is not called bad where its form is one that cannot be read any more', async () => {
-			const envelope = openEnvelope(genuineVersion3());
-			expect(envelope).toMatchObject({ ok: true, signatureVersions: [3] });
-			const bundle = digest(
-				'sha256:50b9402635dd4b312a86bed05dcdbda8c00120d3789ec2e9b527045100b3bdb4',
-			);
-			const verdict = await judge(bundle, [genuineVersion3()], [keyring(redHatKeys())]);
-			expect(verdict.kind).toBe('unchecked');
-			expect(reasons(verdict)).toContain('version 3');
-			expect((await judge(other, [genuineVersion3()], [keyring(redHatKeys())])).kind).toBe('bad');
-		});
-
 		it('cannot be checked with a key file that is damaged', async () => {
 			const verdict = await judge(subject, [genuineSignature()], [keyring(damagedKey())]);
 			expect(verdict.kind).toBe('unchecked');
@@ -258,6 +246,21 @@ describe('the signatures of a digest', () => {
 			reasons: ['b is slow.'],
 		});
 		expect((await judged([], [])).kind).toBe('unchecked');
+	});
+
+	it.each([
+		['no WebCrypto', 'The WebCrypto API is not available', 'over https or from the same computer'],
+		['no library', 'Failed to fetch', 'Failed to fetch.'],
+	])('cannot be checked in a page that has %s', async (_, message, why) => {
+		const verify = verifyOnDemand(() => Promise.reject(new Error(message)));
+		const signatures = [{ from: 'signature-1', bytes: good }];
+		const evidence = { signatures, asked: [], problems: [] };
+		const keys = [keyring(signer.keyring)];
+		const verdict = await judgeSignatures(ours, evidence, keys, { verify, now });
+		expect(verdict.kind).toBe('unchecked');
+		expect(reasons(verdict)).toContain(why);
+		const loaded = await judgeSignatures(ours, evidence, keys, { verify: verifyOnDemand(), now });
+		expect(loaded.kind).toBe('valid');
 	});
 
 	it('cannot be checked where nobody says with which key', async () => {

@@ -1,4 +1,4 @@
-/** What is known of one image: whether it is there, whole, and for the platform it is listed under. */
+/** What is known of one image: whether it is there, whole, and for the platform it is listed under (D20). */
 import { isDigest } from '../oci/digest.ts';
 import { readConfig, readManifest } from '../oci/document.ts';
 import type { Descriptor, ImageConfig, ImageManifest } from '../oci/manifest.ts';

@@ -1,4 +1,5 @@
 /** What publishing a pruned release breaks, and what it leaves intact, in sentences. */
+import { attachmentKinds, type AttachmentKind } from '../index/attachments-of.ts';
 import { modeOf, type PruneSubject } from './subject.ts';
 
 export interface Consequences {
@@ -10,6 +11,52 @@ export interface Consequences {
 
 function plural(count: number, one: string, many = `${one}s`): string {
 	return `${count} ${count === 1 ? one : many}`;
+}
+
+const attachmentNames = {
+	signature: ['signature', 'signatures'],
+	attestation: ['attestation', 'attestations'],
+	sbom: ['SBOM', 'SBOMs'],
+	artifact: ['other artifact', 'other artifacts'],
+} as const satisfies Record<AttachmentKind, readonly [string, string]>;
+
+/** `3 signatures and 1 SBOM` */
+export function countAttachments(
+	attachments: readonly { readonly kind: AttachmentKind; readonly count: number }[],
+): string {
+	const parts = attachmentKinds.flatMap((kind) => {
+		const count = attachments
+			.filter((each) => each.kind === kind)
+			.reduce((sum, each) => sum + each.count, 0);
+		const [one, many] = attachmentNames[kind];
+		return count === 0 ? [] : [plural(count, one, many)];
+	});
+	const last = parts.pop() ?? '';
+	return parts.length === 0 ? last : `${parts.join(', ')} and ${last}`;
+}
+
+/** Found at their source, and of no use for what takes the place of what they are attached to. */
+function lapsedAttachments({ attachments }: PruneSubject): readonly string[] {
+	const { lapsed = [] } = attachments ?? {};
+	if (lapsed.length === 0) return [];
+	const subjects = new Set(lapsed.map(({ subject }) => subject)).size;
+	return [
+		`${countAttachments(lapsed)} of ${plural(subjects, 'index or image that is made anew', 'indexes and images that are made anew')}: attached to the old ${subjects === 1 ? 'digest' : 'digests'}, they no longer apply and are not copied.`,
+	];
+}
+
+function copiedAttachments({ attachments }: PruneSubject): readonly string[] {
+	const { copied = [] } = attachments ?? {};
+	if (copied.length === 0) return [];
+	const all = countAttachments(copied.map(({ kind }) => ({ kind, count: 1 })));
+	return [`${all} of what is copied: ${copied.length === 1 ? 'it comes' : 'they come'} along.`];
+}
+
+function notLookedFor({ choices }: PruneSubject): readonly string[] {
+	if (choices.attachments !== false) return [];
+	return [
+		'Signatures, attestations and whatever else is attached to images was not looked for, and is not copied, as was chosen.',
+	];
 }
 
 function brokenByNewRelease({ source }: PruneSubject): readonly string[] {
@@ -92,6 +139,7 @@ function keptConsequences(subject: PruneSubject): Consequences {
 			'The release: not a byte of it changes.',
 			`The release signature and the update graph: both know ${source.digest}, which stays.`,
 			'Signatures of all indexes and images: every digest stays.',
+			...copiedAttachments(subject),
 		],
 		notes: [
 			...(components.length > 0
@@ -100,6 +148,7 @@ function keptConsequences(subject: PruneSubject): Consequences {
 					]
 				: []),
 			...(isSparse ? [asked] : []),
+			...notLookedFor(subject),
 			...subject.notes,
 		],
 	};
@@ -114,6 +163,7 @@ export function consequencesOf(subject: PruneSubject): Consequences {
 			...goneChildren(subject),
 			...(isNew ? brokenByNewRelease(subject) : []),
 			...brokenSignatures(subject),
+			...lapsedAttachments(subject),
 			...brokenAttestations(subject),
 			...oldVersion(subject),
 		],
@@ -121,11 +171,12 @@ export function consequencesOf(subject: PruneSubject): Consequences {
 			...(components.length > 0
 				? ['Signatures of component images: every child keeps its bytes and its digest.']
 				: []),
+			...copiedAttachments(subject),
 			...(isNew ? [] : ['The release: not a byte of it changes.']),
 			...(subject.untouched > 0
 				? [`${plural(subject.untouched, 'component')} stay where and as they are.`]
 				: []),
 		],
-		notes: subject.notes,
+		notes: [...notLookedFor(subject), ...subject.notes],
 	};
 }

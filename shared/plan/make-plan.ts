@@ -1,11 +1,12 @@
 /** From a decision to a plan: what has to be copied, uploaded and pushed before which tag may move. */
-import { closure, type ClosureNode, type Without } from '../index/closure.ts';
+import { closure, referencedDigests, type ClosureNode, type Without } from '../index/closure.ts';
 import type { Documents } from '../index/documents.ts';
-import type { Digest } from '../oci/digest.ts';
+import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Document } from '../oci/document.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
 import type { HashBytes } from '../registry/hashing.ts';
+import { limits } from '../registry/limits.ts';
 import { ProblemError, saysNoTag } from '../registry/problem.ts';
 import type { RegistryReader } from '../registry/registries.ts';
 import type { MadeBlob } from '../release/rebuild-release.ts';
@@ -26,6 +27,14 @@ export interface PublishedTag extends Repository {
 	readonly tag: string;
 	/** of one of the roots */
 	readonly digest: Digest;
+	/** Where it was seen; it is looked at where this is left out. */
+	readonly expect?: Digest | 'absent' | undefined;
+}
+
+/** An index that was made of manifests that are roots themselves, each brought from wherever it is. */
+export interface PublishedList {
+	readonly document: Document;
+	readonly to: Repository;
 }
 
 /** What a decision hands over: the only thing that one feature's plans have to themselves. */
@@ -38,6 +47,7 @@ export interface Publication {
 	readonly tags: readonly PublishedTag[];
 	/** By the digest of an index that stays as it is: children that are not copied for it. */
 	readonly without?: Without | undefined;
+	readonly lists?: readonly PublishedList[] | undefined;
 }
 
 export interface PlanTools {
@@ -78,8 +88,9 @@ class StepMaker {
 	readonly #madeManifests: ReadonlySet<Digest>;
 	readonly #madeBlobs: ReadonlyMap<Digest, MadeBlob>;
 
-	constructor({ manifests, blobs }: Publication) {
-		this.#madeManifests = new Set(manifests.map(({ digest }) => digest));
+	constructor({ manifests, blobs, lists = [] }: Publication) {
+		const made = [...manifests, ...lists.map(({ document }) => document)];
+		this.#madeManifests = new Set(made.map(({ digest }) => digest));
 		this.#madeBlobs = new Map(blobs.map((blob) => [blob.digest, blob]));
 	}
 
@@ -110,6 +121,13 @@ class StepMaker {
 			...without,
 		};
 		this.#manifests.set(name, { step, height });
+	}
+
+	/** After everything that it lists. */
+	addList({ document, to }: PublishedList): void {
+		const children = referencedDigests(document).filter(isDigest);
+		const height = limits.indexDepth + 1;
+		this.add({ place: to, document, blobs: [], children, left: [], height }, to);
 	}
 
 	finish(tags: readonly TagStep[]): Pick<Plan, 'repositories' | 'contents' | 'steps'> {
@@ -223,12 +241,16 @@ export async function makePlan(
 	publication: Publication,
 	{ signal, asWriter }: LookOptions = {},
 ): Promise<Plan> {
-	const { subject, roots, tags, manifests, without } = publication;
+	const { subject, roots, tags, manifests, without, lists = [] } = publication;
 	const made = new Map(manifests.map((document) => [document.digest, document]));
 	const reading = { made, documents, signal, without };
 	const maker = new StepMaker(publication);
 	const [seen] = await Promise.all([
-		readTags(registries, tags, { signal, asWriter }),
+		readTags(
+			registries,
+			tags.filter(({ expect }) => expect === undefined),
+			{ signal, asWriter },
+		),
 		closure(
 			registries,
 			roots.map(({ from, digest }) => ({ place: from, digest })),
@@ -239,9 +261,11 @@ export async function makePlan(
 		const below = await closure(registries, [{ place: from, digest }], reading);
 		for (const node of below) maker.add(node, to);
 	}
+	for (const list of lists) maker.addList(list);
 	const steps = tags.map((tag): TagStep => {
 		const { registry, repository } = tag;
-		const expect = seen.get(formatReference({ registry, repository, tag: tag.tag })) ?? 'absent';
+		const name = formatReference({ registry, repository, tag: tag.tag });
+		const expect = tag.expect ?? seen.get(name) ?? 'absent';
 		const content = maker.contentOf(tag.digest);
 		return { kind: 'tag', content, to: maker.repository(tag), tag: tag.tag, expect };
 	});

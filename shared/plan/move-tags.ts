@@ -1,4 +1,4 @@
-/** The last stage of a run: tags, each only from where the plan saw it, the root's the very last. */
+/** The last stage of a run: tags, each only from where the plan saw it, the root's the very last (D7). */
 import type { Digest } from '../oci/digest.ts';
 import { saysNoTag, type Problem } from '../registry/problem.ts';
 import type { DocumentRequest, TagMove } from '../registry/registries.ts';

@@ -1,8 +1,9 @@
-/** Holds a plan that came from anywhere against itself: what it says it does is what its steps do. */
+/** Holds a plan that came from anywhere against itself: what it says it does is what its steps do (D7). */
 import { referencedDigests } from '../index/closure.ts';
 import { readManifest } from '../oci/document.ts';
 import { isIndexType } from '../oci/media-type.ts';
 import { formatReference, formatRepository, type Repository } from '../oci/reference.ts';
+import { referrersTag } from '../registry/distribution.ts';
 import { limits } from '../registry/limits.ts';
 import { ProblemError } from '../registry/problem.ts';
 import {
@@ -146,9 +147,28 @@ class StepCheck {
 	}
 }
 
-/** Other bytes than those of the source are for pruned releases alone. */
-function checkKept({ contents }: Pick<Plan, 'contents'>, { source, release }: PruneSubject): void {
-	const made = contents.find(({ bytes }) => bytes !== undefined);
+/** Places of what tags that stand in for the referrers API point to, of manifests that the plan holds, and nothing else does. */
+function referrerListsOf({
+	contents,
+	steps,
+}: Pick<Plan, 'contents' | 'steps'>): ReadonlySet<number | undefined> {
+	const tags = new Set(contents.map(({ digest }) => referrersTag(digest)));
+	const needed = new Set(stepsOf({ steps }, 'manifest').flatMap(({ needs }) => needs));
+	const lists = new Set<number | undefined>();
+	const others = new Set<number | undefined>(needed);
+	for (const { tag, content } of stepsOf({ steps }, 'tag')) {
+		(tags.has(tag) ? lists : others).add(content);
+	}
+	return new Set([...lists].filter((content) => !others.has(content)));
+}
+
+/** Other bytes than those of the source are for pruned releases alone; lists of referrers are made for every one. */
+function checkKept(
+	{ contents, steps }: Pick<Plan, 'contents' | 'steps'>,
+	{ source, release }: PruneSubject,
+): void {
+	const lists = referrerListsOf({ contents, steps });
+	const made = contents.find(({ bytes }, at) => bytes !== undefined && !lists.has(at));
 	if (made) refusePlan(`It says that everything keeps its bytes, but it makes ${made.digest}.`);
 	if (release.digest !== source.digest) {
 		refusePlan(`It says that the release keeps its bytes, but publishes ${release.digest}.`);
@@ -158,7 +178,7 @@ function checkKept({ contents }: Pick<Plan, 'contents'>, { source, release }: Pr
 /** What is left out is what the plan says at the top; a run relies on it. */
 function checkMode({ contents, steps }: Omit<Plan, 'id'>, subject: PruneSubject): void {
 	const mode = modeOf(subject);
-	if (mode !== 'prune') checkKept({ contents }, subject);
+	if (mode !== 'prune') checkKept({ contents, steps }, subject);
 	const left = new Set(
 		[subject.release, ...subject.components].flatMap((part) =>
 			(part.left ?? []).map(({ digest }) => digest),
@@ -211,6 +231,8 @@ export function checkSubject({ subject, contents, repositories, steps }: Omit<Pl
 	if (last?.kind !== 'tag' || choices.release !== tagName(last, repositories)) {
 		refusePlan(`The tag of the release, ${choices.release}, is not the last to move.`);
 	}
+	const lost = subject.attachments?.copied.find(({ to }) => !writes.has(to));
+	if (lost) refusePlan(`It says that it copies ${lost.to}, but none of its steps does.`);
 	const unwritten = components.find(({ to }) => !writes.has(to));
 	if (unwritten) {
 		refusePlan(`It says that ${unwritten.name} becomes ${unwritten.to}, but no step does it.`);

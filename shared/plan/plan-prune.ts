@@ -1,6 +1,7 @@
 /** The plan of a release that is pruned, or copied sparse or whole: component indexes, the release, and their tags. */
 import type { Gzip, Inflate } from '../archive/gzip.ts';
 import type { RemovedChild } from '../index/prune.ts';
+import { isIndexType } from '../oci/media-type.ts';
 import { formatReference, formatRepository } from '../oci/reference.ts';
 import type { CapabilityFact } from '../registry/capabilities.ts';
 import type { HashBytes } from '../registry/hashing.ts';
@@ -15,7 +16,14 @@ import {
 } from '../release/payload-layers.ts';
 import { pruneRelease, type PruneChoices, type PrunedRelease } from '../release/prune-release.ts';
 import type { ReleaseReading } from '../release/read-release.ts';
-import { makePlan, type PublishedRoot, type PublishedTag } from './make-plan.ts';
+import { planAttachments, type AttachmentOptions, type Lapsed } from './attachments.ts';
+import {
+	makePlan,
+	type PlanTools,
+	type Publication,
+	type PublishedRoot,
+	type PublishedTag,
+} from './make-plan.ts';
 import type { Plan } from './plan.ts';
 import type { PruneSubject } from './subject.ts';
 import type { LookOptions } from './survey.ts';
@@ -26,6 +34,12 @@ export interface PruneTools {
 	readonly hash: HashBytes;
 	readonly gzip: Gzip;
 	readonly inflate: Inflate;
+}
+
+interface AttachmentContext {
+	readonly namedBy: string;
+	readonly lapsed: readonly Lapsed[];
+	readonly look: AttachmentOptions;
 }
 
 export interface PlanPruneOptions extends LookOptions {
@@ -56,7 +70,7 @@ function removedOf(removed: readonly RemovedChild[]): PruneSubject['release']['r
 }
 
 function choicesOf(choices: PruneChoices): PruneSubject['choices'] {
-	const { mode = 'prune', selection, repository, release, version } = choices;
+	const { mode = 'prune', selection, repository, release, version, attachments } = choices;
 	const { preset } = selection;
 	return {
 		// Left out where it is the default, so that plans for pruning are what they always were.
@@ -72,6 +86,7 @@ function choicesOf(choices: PruneChoices): PruneSubject['choices'] {
 		selfContained: takesAll(choices),
 		...(version !== undefined && { version }),
 		rewriteVersion: choices.rewriteVersion,
+		...(attachments === false && { attachments }),
 	};
 }
 
@@ -180,6 +195,49 @@ function tagsOf(choices: PruneChoices, pruned: PrunedRelease): readonly Publishe
 	return [...tags.values()];
 }
 
+/** What is made anew, as it was: whatever is attached to it does not apply any more. */
+function lapsedOf(reading: ReleaseReading, pruned: DecidedRelease): readonly Lapsed[] {
+	const { asked, root } = reading;
+	const { registry, repository } = asked;
+	const place = { registry, repository };
+	const components = pruned.components
+		.filter(({ changed }) => changed)
+		.map(({ name, from }): Lapsed => {
+			const at = { registry: from.registry, repository: from.repository };
+			const namedBy = from.registry === registry ? undefined : registry;
+			return { place: at, digest: from.digest, namedBy, of: name, what: 'index' };
+		});
+	const release = { place, of: 'the release' } as const;
+	const images = pruned.images
+		.filter(({ from, to }) => from !== to && from !== root?.digest)
+		.map(({ from }): Lapsed => ({ ...release, digest: from, what: 'image' }));
+	if (!root || root.digest === pruned.root.digest) return [...components, ...images];
+	const what = isIndexType(root.mediaType) ? 'index' : 'image';
+	return [...components, { ...release, digest: root.digest, what }, ...images];
+}
+
+/** With what is attached to what is copied; its tags move before those of the release. */
+async function withAttachments(
+	tools: PlanTools,
+	publication: Publication & { readonly subject: PruneSubject },
+	{ namedBy, lapsed, look }: AttachmentContext,
+): Promise<Publication> {
+	const { subject, roots, tags } = publication;
+	const found = await planAttachments(tools, { ...publication, lapsed, namedBy }, look);
+	const { subject: attachments } = found;
+	return {
+		...publication,
+		subject: {
+			...subject,
+			...(attachments && { attachments }),
+			notes: [...subject.notes, ...found.notes],
+		},
+		roots: [...roots, ...found.roots],
+		lists: found.lists,
+		tags: [...found.tags, ...tags],
+	};
+}
+
 /** What was not looked into, lest it be taken for empty. */
 function unseenLayers(images: readonly PayloadLayers[]): readonly string[] {
 	const unseen = new Set(
@@ -232,7 +290,15 @@ export async function planPrune(
 	};
 	const { facts = [], ...look } = options;
 	const known = { registries, hash, documents: reading.documents };
-	const plan = await makePlan(known, publication, look);
+	const attached =
+		choices.attachments === false
+			? publication
+			: await withAttachments(known, publication, {
+					namedBy: reading.asked.registry,
+					lapsed: lapsedOf(reading, pruned),
+					look: { ...look, facts },
+				});
+	const plan = await makePlan(known, attached, look);
 	refuseByFacts(plan, facts);
 	return plan;
 }

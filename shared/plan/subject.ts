@@ -1,5 +1,6 @@
 /** What a plan is about, as plain JSON: what was chosen, and what becomes of whom. */
 import * as z from 'zod';
+import { attachmentKinds } from '../index/attachments-of.ts';
 import { digestSchema } from '../oci/digest.ts';
 import type { PruneMode } from '../release/prune-fields.ts';
 
@@ -26,6 +27,33 @@ const pruneChoicesSchema = z.strictObject({
 	selfContained: z.boolean(),
 	version: z.string().optional(),
 	rewriteVersion: z.boolean(),
+	/** false where what is attached is not looked for; absent where it comes along */
+	attachments: z.literal(false).optional(),
+});
+
+const attachmentShape = {
+	/** what it is attached to */
+	subject: digestSchema,
+	kind: z.enum(attachmentKinds),
+	/** its artifact type, as it says itself */
+	type: z.string().optional(),
+};
+
+const attachmentsSchema = z.strictObject({
+	/** what comes along; `to` is where it is afterwards, by digest, `tag` cosign's for it */
+	copied: z.array(
+		z.strictObject({ ...attachmentShape, to: z.string(), tag: z.string().optional() }),
+	),
+	/** attached to what is made anew: it does not apply to that, and is not copied */
+	lapsed: z.array(
+		z.strictObject({
+			...attachmentShape,
+			/** the component, or `the release` */
+			of: z.string(),
+			what: z.enum(['index', 'image']),
+			count: z.number().int().positive(),
+		}),
+	),
 });
 
 /** A release whose indexes lose children, or that is copied as it is; see `release/prune-release.ts`, `keep-release.ts`. */
@@ -57,6 +85,8 @@ const pruneSubjectSchema = z.strictObject({
 	/** payload files with replaced pullspecs, and how many in each */
 	files: z.array(z.strictObject({ name: z.string(), replacements: z.number().int() })),
 	/** where payload files say the old version, beyond the three places that are always changed */
+	/** absent where nothing is attached to anything */
+	attachments: attachmentsSchema.optional(),
 	mentions: z.array(
 		z.strictObject({
 			file: z.string(),

@@ -144,6 +144,7 @@ export function readDraft(draft: PruneDraft): ReadDraft {
 			selfContained: draft.selfContained || draft.mode !== 'prune',
 			version: version.value,
 			rewriteVersion: draft.rewriteVersion,
+			...(!draft.attachments && { attachments: false }),
 		},
 	};
 }

@@ -21,6 +21,8 @@ export interface PruneDraft {
 	/** '' for no tags on components */
 	readonly tagTemplate: string;
 	readonly selfContained: boolean;
+	/** what is attached to what keeps its digest comes along */
+	readonly attachments: boolean;
 	/** '' keeps it */
 	readonly version: string;
 	readonly rewriteVersion: boolean;
@@ -42,6 +44,7 @@ export const emptyDraft: PruneDraft = {
 	release: '',
 	tagTemplate: defaultTagTemplate,
 	selfContained: false,
+	attachments: true,
 	version: '',
 	rewriteVersion: false,
 };

@@ -44,6 +44,8 @@ export interface PruneChoices {
 	readonly tagTemplate: string;
 	/** Components that do not change go along. */
 	readonly selfContained: boolean;
+	/** Whether what is attached to what keeps its digest comes along; it does where it is not said. */
+	readonly attachments?: boolean | undefined;
 	/** a new version; absent, it stays */
 	readonly version?: string | undefined;
 	/** with a new version: also where manifests name the old one */

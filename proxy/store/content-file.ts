@@ -1,4 +1,4 @@
-/** Reading content from disk: never through a symbolic link, never all of a blob at once. */
+/** Reading content from disk: never through a symbolic link, never all of a blob at once (D21). */
 import { constants } from 'node:fs';
 import { open, realpath, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';

@@ -1,4 +1,4 @@
-/** Content that is held against its digest on its way out; the last chunk waits for the result. */
+/** Content that is held against its digest on its way out; the last chunk waits for the result (D19). */
 import { createHash } from 'node:crypto';
 import { algorithmOf } from '../../shared/oci/digest.ts';
 import { formatReference, type DigestReference } from '../../shared/oci/reference.ts';

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { isDigest, isDigestSyntax } from '../../shared/oci/digest.ts';
 import type { Document } from '../../shared/oci/document.ts';
 import { descriptorSchema, type Descriptor } from '../../shared/oci/manifest.ts';
-import { bareMediaType } from '../../shared/oci/media-type.ts';
+import { bareMediaType, mediaTypes } from '../../shared/oci/media-type.ts';
 import {
 	isRepositoryName,
 	isTag,
@@ -31,6 +31,7 @@ import type {
 	DocumentResult,
 	PresenceRequest,
 	PresenceResult,
+	ReferrersOptions,
 	RegistryReader,
 } from '../../shared/registry/registries.ts';
 import { verifyDocument } from '../../shared/registry/verify.ts';
@@ -57,7 +58,10 @@ export interface DirectReaderOptions extends NetworkOptions {
 
 const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
 const catalogSchema = z.looseObject({ repositories: z.array(z.string()).nullish() });
-const referrersSchema = z.looseObject({ manifests: z.array(z.unknown()) });
+const referrersSchema = z.looseObject({
+	mediaType: z.unknown(),
+	manifests: z.array(z.unknown()),
+});
 
 /** Statuses by which registries say that they have no referrers API; any other means that it failed. */
 const withoutReferrersApi: ReadonlySet<number> = new Set([400, 404, 405, 406]);
@@ -69,6 +73,17 @@ function readJson<S extends z.ZodType>(schema: S, bytes: Uint8Array, call: Call)
 		const reason = `${registry} answered with something that is no listing.`;
 		throw new ProblemError({ code: 'malformed', origin: 'content', reason, registry }, { cause });
 	}
+}
+
+/** The referrers API answers with an OCI index; whatever else has the status 200 comes from somebody else. */
+function refuseOtherThanIndex(
+	{ mediaType }: z.infer<typeof referrersSchema>,
+	contentType: string | undefined,
+	{ registry }: Call,
+): void {
+	if ([bareMediaType(contentType ?? ''), mediaType].includes(mediaTypes.ociIndex)) return;
+	const reason = `${registry} answered a request for referrers with something that is no index.`;
+	throw new ProblemError({ code: 'malformed', origin: 'content', reason, registry });
 }
 
 /** Entries whose digest cannot be verified are left out: nothing could be read through them. */
@@ -200,18 +215,20 @@ export class DirectReader implements RegistryReader {
 
 	async *referrers(
 		subject: DigestReference,
-		{ signal }: CallOptions = {},
+		{ signal, namedBy }: ReferrersOptions = {},
 	): AsyncGenerator<Descriptor> {
 		const { registry } = subject;
 		refuseStore(registry);
-		const call: Call = { registry, signal, capBytes: limits.listingPageBytes };
+		const call: Call = { registry, namedBy, signal, capBytes: limits.listingPageBytes };
 		const request = referrersRequest(subject);
 		const pages = listingPages(this.#client, request, call, limits.referrerPages);
 		let first = true;
 		try {
-			for await (const { bytes } of pages) {
+			for await (const { bytes, headers } of pages) {
 				first = false;
-				yield* descriptorsOf(readJson(referrersSchema, bytes, call).manifests, call);
+				const listing = readJson(referrersSchema, bytes, call);
+				refuseOtherThanIndex(listing, headers['content-type'], call);
+				yield* descriptorsOf(listing.manifests, call);
 			}
 		} catch (error) {
 			const status = error instanceof ProblemError ? error.problem.status : undefined;
@@ -224,8 +241,13 @@ export class DirectReader implements RegistryReader {
 	async #taggedReferrers(subject: DigestReference, call: Call): Promise<Descriptor[]> {
 		const { registry, repository } = subject;
 		const reference: Reference = { registry, repository, tag: referrersTag(subject.digest) };
+		const { namedBy, signal } = call;
 		try {
-			const { bytes } = await this.#read({ reference }, manifestRequest(reference), call.signal);
+			const { bytes } = await this.#read(
+				{ reference, namedBy },
+				manifestRequest(reference),
+				signal,
+			);
 			return descriptorsOf(readJson(referrersSchema, bytes, call).manifests, call);
 		} catch (error) {
 			if (error instanceof ProblemError && saysAbsent(error.problem)) return [];

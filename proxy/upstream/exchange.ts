@@ -100,14 +100,19 @@ function concatenate(chunks: readonly Uint8Array[], sizeBytes: number): Uint8Arr
 	return bytes;
 }
 
-const decoders: Readonly<
-	Record<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array>
-> = { gzip: gunzipSync, 'x-gzip': gunzipSync, deflate: inflateSync, br: brotliDecompressSync };
+type Decode = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
+
+const decoders: ReadonlyMap<string, Decode> = new Map([
+	['gzip', gunzipSync],
+	['x-gzip', gunzipSync],
+	['deflate', inflateSync],
+	['br', brotliDecompressSync],
+]);
 
 /** Some proxies compress although `identity` was asked for. One layer is undone, within the cap (D14). */
 function decoded(bytes: Uint8Array, encoding: string | undefined, capBytes: number): Uint8Array {
 	if (encoding === undefined || encoding === '' || encoding === 'identity') return bytes;
-	const decode = decoders[encoding.toLowerCase()];
+	const decode = decoders.get(encoding.toLowerCase());
 	if (!decode) throw new UnknownEncoding();
 	try {
 		return new Uint8Array(decode(bytes, { maxOutputLength: capBytes }));

@@ -78,6 +78,8 @@ const sentences: Partial<Record<ProblemCode, (host: string) => string>> = {
 /** The code of an error, of its cause, or of the first attempt that an error gathers (one for each address). */
 function codeOf(error: unknown): string | undefined {
 	if (!(error instanceof Error)) return undefined;
+	// Of `AbortSignal.timeout`; its code is a number.
+	if (error.name === 'TimeoutError') return 'ETIMEDOUT';
 	if ('code' in error && typeof error.code === 'string') {
 		const alert = error.code === 'UND_ERR_SOCKET' ? codeOf(error.cause) : undefined;
 		return alert ?? error.code;

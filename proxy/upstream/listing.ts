@@ -6,6 +6,9 @@ import { hostnameOf, type RegistryEndpoint } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
 import type { Call, RegistryClient } from './registry-client.ts';
 
+/** What URLs let stand unescaped and no path may have. */
+const unsafe = /[^\w.:/?=&%+~,;@!$'()*-]/g;
+
 function problem(registry: string, code: ProblemCode, reason: string): ProblemError {
 	return new ProblemError({ code, origin: 'registry', reason, registry });
 }
@@ -32,7 +35,7 @@ function nextPath(endpoint: RegistryEndpoint, path: string, link: string): strin
 		const reason = `${registry} says that its next page is at ${next.host}${next.pathname}, where no page of it can be, so it was not followed.`;
 		throw problem(registry, 'redirect-refused', reason);
 	}
-	return next.pathname + next.search;
+	return (next.pathname + next.search).replace(unsafe, encodeURIComponent);
 }
 
 /**

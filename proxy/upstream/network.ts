@@ -44,6 +44,22 @@ export interface Network {
 	close(): Promise<void>;
 }
 
+function egressOf(
+	{ plainHttp, authorities, clientCertificates, trustedRealms }: NetworkOptions,
+	credentials: CredentialSource,
+	admission?: Admission,
+): EgressPolicy {
+	return new EgressPolicy({
+		plainHttp,
+		authorities: authorities.keys(),
+		clientCertificates: clientCertificates?.keys(),
+		trustedRealms,
+		// What is admitted was named by the operator, wherever it is.
+		hasCredential: async (registry, repository) =>
+			admission !== undefined || isUsable(await credentials.find({ registry, repository })),
+	});
+}
+
 export function openNetwork(options: NetworkOptions): Network {
 	const { plainHttp, authorities, trustedRealms, width, watch } = options;
 	const { clientCertificates, proxyFor, resolve, timeouts, pace = realPace } = options;
@@ -55,19 +71,9 @@ export function openNetwork(options: NetworkOptions): Network {
 		...(timeouts && { timeouts }),
 	});
 	const roads = new Roads(width);
-	const egressFor = (credentials: CredentialSource, admission?: Admission): EgressPolicy =>
-		new EgressPolicy({
-			plainHttp,
-			authorities: authorities.keys(),
-			clientCertificates: clientCertificates?.keys(),
-			trustedRealms,
-			// What is admitted was named by the operator, wherever it is.
-			hasCredential: async (registry, repository) =>
-				admission !== undefined || isUsable(await credentials.find({ registry, repository })),
-		});
 	const tokens = new Tokens({
 		agents,
-		egress: egressFor(noCredentials),
+		egress: egressOf(options, noCredentials),
 		trustedRealms,
 		clock: pace.clock,
 	});
@@ -75,7 +81,7 @@ export function openNetwork(options: NetworkOptions): Network {
 		clientFor: (credentials, admission) =>
 			new RegistryClient({
 				agents,
-				egress: egressFor(credentials, admission),
+				egress: egressOf(options, credentials, admission),
 				admission,
 				watch,
 				plainHttp,

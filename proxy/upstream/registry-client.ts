@@ -83,6 +83,7 @@ const unreachableCodes: ReadonlySet<ProblemCode> = new Set([
 	'timeout',
 ]);
 const gateSpreadMs = 250;
+/** D10: the last look at a path before it is sent. */
 const safePath = /^\/v2\/[\w.:/?=&%+~,;@!$'()*-]*$/;
 
 /** True where the registry took what it was sent, and did not merely fail before it looked. */

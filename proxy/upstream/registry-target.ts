@@ -24,14 +24,11 @@ import { answersGetOnly, statusOfGet } from './presence.ts';
 import type { Call, RegistryClient } from './registry-client.ts';
 import { Tags } from './tag-write.ts';
 import { uploadUrl } from './upload-location.ts';
+import { isTaken } from './upload-session.ts';
 import { UploadWays } from './upload-ways.ts';
 
 /** How long a repository from which nothing may be taken over is not tried again. */
 const mountRefusalMs = 60_000;
-
-function isTaken({ status }: Answer): boolean {
-	return status >= 200 && status < 300;
-}
 
 type ByKind = (reference: DigestReference, method?: 'GET' | 'HEAD') => RegistryRequest;
 

@@ -1,4 +1,4 @@
-/** Tags: looked at, then written under a condition, then looked at again; what moved meanwhile stays as it is. */
+/** Tags: looked at, then written under a condition, then looked at again; what moved meanwhile stays as it is (D7). */
 import { isDigest, type Digest } from '../../shared/oci/digest.ts';
 import type { Document } from '../../shared/oci/document.ts';
 import { bareMediaType } from '../../shared/oci/media-type.ts';

@@ -220,7 +220,7 @@ export class Tokens {
 		} catch (error) {
 			throw new ProblemError(
 				{
-					...transportProblem(timedOut(error), target, request.endpoint.registry),
+					...transportProblem(error, target, request.endpoint.registry),
 					origin: 'token-server',
 				},
 				{ cause: error },
@@ -290,12 +290,6 @@ function basicHeader(credential: Credential): string | undefined {
 	if (credential.kind !== 'password') return undefined;
 	const password = credential.password.reveal();
 	return credential.username && password ? basic(credential.username, password) : undefined;
-}
-
-function timedOut(error: unknown): unknown {
-	return error instanceof Error && error.name === 'TimeoutError'
-		? Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })
-		: error;
 }
 
 function refusal(

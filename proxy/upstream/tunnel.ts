@@ -37,12 +37,6 @@ function failed(endpoint: Endpoint, reason: string, more: Partial<Problem> = {})
 	return { code: 'outgoing-proxy-failed', origin: 'proxy', reason, registry, ...more };
 }
 
-function timedOut(error: unknown): unknown {
-	return error instanceof Error && error.name === 'TimeoutError'
-		? Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })
-		: error;
-}
-
 async function open(
 	endpoint: Endpoint,
 	{ proxy, pool, timeoutMs }: TunnelOptions,
@@ -56,7 +50,7 @@ async function open(
 	const { statusCode, socket } = await pool
 		.connect({ path, headers, signal })
 		.catch((cause: unknown) => {
-			const { reason } = transportProblem(timedOut(cause), proxy.endpoint, host);
+			const { reason } = transportProblem(cause, proxy.endpoint, host);
 			const where = `${host} is reached through the proxy ${proxy.endpoint.host}.`;
 			throw new ProblemError(failed(endpoint, `${where} ${reason}`), { cause });
 		});

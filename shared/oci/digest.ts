@@ -1,4 +1,4 @@
-/** Content digests: `algorithm:encoded` (OCI image-spec, descriptor.md "Digests"). */
+/** Content digests: `algorithm:encoded` (OCI image-spec, descriptor.md "Digests"; D18). */
 import * as z from 'zod';
 
 export type Algorithm = 'sha256' | 'sha512';

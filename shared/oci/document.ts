@@ -91,6 +91,30 @@ export function readManifest(document: Document): ManifestContent {
 	return content;
 }
 
+const roles = [
+	'schemaVersion',
+	'mediaType',
+	'manifests',
+	'config',
+	'layers',
+	'fsLayers',
+	'subject',
+];
+
+function folded(key: string): string {
+	return key.toUpperCase().toLowerCase();
+}
+
+const roleByFolded: ReadonlyMap<string, string> = new Map(roles.map((key) => [folded(key), key]));
+
+/**
+ * D20: Go's encoding/json takes a key in any case for the field of that name, so that container engines would see
+ * another document than is shown here.
+ */
+function misspeltRole(json: Readonly<Record<string, unknown>>): string | undefined {
+	return Object.keys(json).find((key) => (roleByFolded.get(folded(key)) ?? key) !== key);
+}
+
 function parseManifest({ mediaType, bytes }: Document): ManifestContent {
 	if (!isIndexType(mediaType) && !isImageManifestType(mediaType)) {
 		return { kind: 'other', mediaType };
@@ -99,6 +123,11 @@ function parseManifest({ mediaType, bytes }: Document): ManifestContent {
 	if (typeof json === 'string') return malformed(json);
 	if ('manifests' in json && ('layers' in json || 'config' in json || 'fsLayers' in json)) {
 		return malformed('it could be read as an index and as an image at once');
+	}
+	const misspelt = misspeltRole(json);
+	if (misspelt !== undefined) {
+		const quoted = JSON.stringify(misspelt).slice(0, longestQuoted);
+		return malformed(`it has the key ${quoted}, which other programs read as another one`);
 	}
 	if (json['mediaType'] !== undefined && json['mediaType'] !== mediaType) {
 		return malformed(

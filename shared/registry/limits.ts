@@ -1,4 +1,4 @@
-/** The most that is read of anything a stranger sends, in bytes unless the name says otherwise. */
+/** The most that is read of anything a stranger sends, in bytes unless the name says otherwise (D14). */
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

@@ -1,4 +1,4 @@
-/** Holds what came in against what was asked for. The only way by which bytes become a `Document`. */
+/** D19: holds what came in against what was asked for. The only way by which bytes become a `Document`. */
 import { algorithmOf, isDigest, type Algorithm, type Digest } from '../oci/digest.ts';
 import { manifestMediaType, type Document } from '../oci/document.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';

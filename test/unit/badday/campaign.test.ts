@@ -44,4 +44,10 @@ describeWithRegistries('publishing on a bad day', () => {
 		},
 		patienceMs,
 	);
+
+	it('had days that were bad', () => {
+		expect(reports).toHaveLength(seeds().length);
+		const bad = reports.filter(({ faults }) => faults > 0);
+		expect(bad.length).toBeGreaterThan(reports.length / 2);
+	});
 });

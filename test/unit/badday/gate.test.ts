@@ -70,16 +70,21 @@ const isPut = ({ method }: IncomingMessage): boolean => method === 'PUT';
 
 describe('a registry that asks for patience', () => {
 	it.each([
-		['no time', undefined, 1_000],
-		['seconds', '7', 7_500],
-		['a date ahead', date(9_000), 9_500],
-		['a date in the past', date(-86_400_000), 1_000],
-		['nonsense', 'soon', 1_000],
-	])('in the middle of uploads, by %s, gets them all after it', async (_name, header, mostMs) => {
-		const { codes, pace } = await upload(isPut, header);
-		expect(codes).toEqual(new Set(['sent']));
-		expect(Math.max(...pace.waits)).toBeLessThanOrEqual(mostMs);
-	});
+		['no time', undefined, [100, 1_000]],
+		['seconds', '7', [7_000, 7_500]],
+		['a date ahead', date(9_000), [9_000, 9_500]],
+		['a date in the past', date(-86_400_000), [100, 1_000]],
+		['nonsense', 'soon', [100, 1_000]],
+	] as const)(
+		'in the middle of uploads, by %s, gets them all after it',
+		async (_name, header, [leastMs, mostMs]) => {
+			const { codes, pace } = await upload(isPut, header);
+			expect(codes).toEqual(new Set(['sent']));
+			const longestMs = Math.max(...pace.waits);
+			expect(longestMs).toBeGreaterThanOrEqual(leastMs);
+			expect(longestMs).toBeLessThanOrEqual(mostMs);
+		},
+	);
 
 	it.each([
 		['seconds', '3600'],

@@ -441,4 +441,15 @@ describe('listings on a bad day', () => {
 		await expect(reading).rejects.toThrow();
 		expect(server.requests.some((one) => one.path.includes('/manifests/'))).toBe(false);
 	});
+
+	it.each([
+		['HTML', 'text/html', '<html></html>'],
+		['JSON that is no index', 'application/json', '{"manifests":[]}'],
+	])('does not take %s with the status 200 for “no referrers”', async (_name, type, body) => {
+		const server = await startScripted((_request, response) => {
+			response.setHeader('content-type', type).end(body);
+		});
+		const reading = all(readerWith().referrers(refer(server.host)));
+		await expect(reading).rejects.toMatchObject({ problem: { code: 'malformed' } });
+	});
 });

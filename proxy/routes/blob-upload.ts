@@ -30,6 +30,25 @@ function judgeHeaders({ headers }: Request, sizeBytes: number): Refused | undefi
 	return { status: 400, reason };
 }
 
+/** How long a client that sends a blob may be silent: others wait for what it holds meanwhile. */
+const stallMs = 60_000;
+
+/** @throws ProblemError `timeout` */
+async function inTime<T>(reading: Promise<T>): Promise<T> {
+	let timer: NodeJS.Timeout | undefined;
+	const silence = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => {
+			const reason = `Nothing more of the blob has come for ${stallMs / 1000} s, so it was given up.`;
+			reject(new ProblemError({ code: 'timeout', origin: 'browser', reason }));
+		}, stallMs);
+	});
+	try {
+		return await Promise.race([reading, silence]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
 /** The body of a request: it can be read once, and has to be read to its end before the answer. */
 class RequestBody {
 	readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
@@ -41,7 +60,7 @@ class RequestBody {
 
 	async *#chunks(): AsyncGenerator<Uint8Array, void, undefined> {
 		for (;;) {
-			const part = await this.#reader?.read();
+			const part = this.#reader && (await inTime(this.#reader.read()));
 			if (!part || part.done) return;
 			yield part.value;
 		}

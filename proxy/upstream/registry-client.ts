@@ -434,7 +434,9 @@ export class RegistryClient {
 
 	/** Where the first request did not get through, those behind it need not find out one by one. */
 	#noteUnreachable(line: Line, problem: Problem): void {
-		if (line.reading.done || line.writing.done || problem.origin === 'token-server') return;
+		if (line.reading.done || line.writing.done) return;
+		// One repository's token server says little of the others', but none is waited for again and again.
+		if (problem.origin === 'token-server' && problem.code !== 'timeout') return;
 		if (!unreachableCodes.has(problem.code)) return;
 		line.unreachable = { problem, until: this.#options.pace.clock() + unreachableMemoryMs };
 	}

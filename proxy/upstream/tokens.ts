@@ -65,9 +65,10 @@ export interface TokensOptions {
 
 function secretOf(credential: Credential): string {
 	if (!isUsable(credential)) return '';
-	return credential.kind === 'password'
-		? JSON.stringify([credential.username, credential.password.reveal()])
-		: credential.token.reveal();
+	const secret = credential.kind === 'password' ? credential.password : credential.token;
+	const username = 'username' in credential ? credential.username : undefined;
+	// With its kind: what was typed may be empty, and is then not the same as nothing.
+	return JSON.stringify([credential.kind, username ?? '', secret.reveal()]);
 }
 
 export class Tokens {

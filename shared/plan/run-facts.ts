@@ -4,6 +4,7 @@ import { formatReference, byDigest } from '../oci/reference.ts';
 import { mergeFacts, type CapabilityFact, type CapabilityName } from '../registry/capabilities.ts';
 import { contentAt, repositoryAt, type BlobStep, type ManifestStep, type TagStep } from './plan.ts';
 import type { Item, Run } from './run-state.ts';
+import { refusedFor } from './sparse.ts';
 
 type Seen = Pick<CapabilityFact, 'about' | 'answer' | 'evidence'> & {
 	/** The answer is of this repository alone. */
@@ -35,8 +36,9 @@ function ofManifest(step: ManifestStep, seen: Observation): readonly Seen[] {
 		const evidence = `${registry} took ${name}, of which ${left === 1 ? '1 child was' : `${left} children were`} left out.`;
 		return [taken, { about: 'sparse', answer: 'yes', evidence }];
 	}
-	if (problem?.code === 'parts-missing' && left > 0) {
-		const evidence = `${registry} refused ${name} for want of ${problem.missing?.[0] ?? 'a child'}.`;
+	const [wanted] = problem?.code === 'parts-missing' ? refusedFor(step, problem) : [];
+	if (wanted !== undefined) {
+		const evidence = `${registry} refused ${name} for want of ${wanted}.`;
 		return [{ about: 'sparse', answer: 'no', evidence }];
 	}
 	// MANIFEST_INVALID may be about this one index; these are about its type.

@@ -62,7 +62,7 @@ export function sparseFirst(plan: Plan, open: OpenSteps): readonly OpenSteps[] {
 }
 
 /** The children for want of which an index was refused although they are to be left out; none where it was for something else. */
-function refusedFor({ without = [] }: ManifestStep, problem: Problem): readonly Digest[] {
+export function refusedFor({ without = [] }: ManifestStep, problem: Problem): readonly Digest[] {
 	const { code, upstreamCode, missing = [] } = problem;
 	if (code === 'parts-missing') {
 		if (missing.some((digest) => !without.includes(digest))) return [];

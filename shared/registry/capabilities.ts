@@ -27,6 +27,9 @@ export type CapabilityName = (typeof capabilityNames)[number];
  */
 const capabilityBases = ['observed', 'stated', 'kind'] as const;
 
+/** The last moment that a date can be of (ECMA-262, “Time Values”). */
+const latestTime = 8.64e15;
+
 /** One answer about one registry, or about one of its repositories alone. */
 export const capabilityFactSchema = z.strictObject({
 	registry: z.string().max(300),
@@ -38,7 +41,7 @@ export const capabilityFactSchema = z.strictObject({
 	/** a sentence that says what was seen, or why it could not be */
 	evidence: z.string().max(2000),
 	/** in milliseconds since 1970 */
-	checkedAt: z.number().nonnegative(),
+	checkedAt: z.number().nonnegative().max(latestTime),
 });
 export type CapabilityFact = z.infer<typeof capabilityFactSchema>;
 

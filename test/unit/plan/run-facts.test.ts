@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Digest } from '../../../shared/oci/digest.ts';
 import { stepsOf, type Step } from '../../../shared/plan/plan.ts';
 import { factsOfRun } from '../../../shared/plan/run-facts.ts';
 import { Run, type ItemState } from '../../../shared/plan/run-state.ts';
@@ -45,6 +46,16 @@ describe('a run shows', () => {
 		expect(await ran('manifest', refusal({ ...invalid, status: 400 }))).toEqual([]);
 		expect(await ran('manifest', refusal({ code: 'parts-missing' }))).toEqual([]);
 		expect(await ran('manifest', 'existed')).toEqual([]);
+	});
+
+	it('that a sparse index is refused for what was left out, and for nothing else', async () => {
+		const left = `sha256:${'1'.repeat(64)}` as Digest;
+		const other = `sha256:${'2'.repeat(64)}` as Digest;
+		const sparse = { step: { without: [left] } };
+		const wants = (...missing: Digest[]) => refusal({ code: 'parts-missing', missing });
+		expect(await ran('manifest', wants(left), sparse)).toEqual(['sparse no everywhere']);
+		expect(await ran('manifest', wants(), sparse)).toEqual(['sparse no everywhere']);
+		expect(await ran('manifest', wants(other), sparse)).toEqual([]);
 	});
 
 	it('that a blob was mounted, or copied although it could have been', async () => {

@@ -10,6 +10,7 @@ import { forbidStoring, setSecurityHeaders } from './guard/headers.ts';
 import { guardHost } from './guard/host.ts';
 import { limitClients } from './guard/limit-clients.ts';
 import { guardApi, guardPages, refuseBrowsers, refusePreflights } from './guard/origin.ts';
+import { requireOwnLogin } from './guard/own-login.ts';
 import type { LocalServing, Serving } from './guard/serving.ts';
 import { requireToken } from './guard/token.ts';
 import { blobRoutes } from './routes/blob.ts';
@@ -105,6 +106,7 @@ export function createApp(options: AppOptions) {
 		.use('/api/*', allowReading(allowedOriginsOf(serving)))
 		.use(refusePreflights)
 		.use(isShared ? limitClients(serving) : letThrough)
+		.use(isShared ? requireOwnLogin : letThrough)
 		.route('/api', isShared ? new Hono<NodeEnv>() : listeningRoutes())
 		.route('/api', createApi(options))
 		.use('/v2/*', refuseBrowsers)

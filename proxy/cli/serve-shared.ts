@@ -42,6 +42,7 @@ function listenForPages(
 		serving: sharedServing({ publicUrl, registries: served.names, trustedProxies, isStopping }),
 		version,
 		callerWith: registries.callerWith,
+		findSignatures: registries.findSignatures,
 		pages: readPages(pagesFolder),
 		onDefect: log.defect,
 	});

@@ -9,7 +9,7 @@ export interface ClientAllowance {
 	readonly bytesPerMinute: number;
 	/** answers of the API that are under way */
 	readonly answersAtOnce: number;
-	/** of those, the ones that copy or upload */
+	/** of those, the ones that copy, upload or push */
 	readonly transfersAtOnce: number;
 	/** whose counters are kept */
 	readonly clients: number;
@@ -28,7 +28,7 @@ export type RequestKind =
 	/** a file of the page, or nothing that there is */
 	| 'page'
 	| 'answer'
-	/** copies or uploads: it may take hours */
+	/** copies, uploads or pushes: it may take hours */
 	| 'transfer';
 
 export interface AskedFor {
@@ -119,7 +119,7 @@ export class ClientLimits {
 			return tooMuch(`${answersAtOnce} requests under way`, lookAgainMs);
 		}
 		if (kind === 'transfer' && client.transfers >= transfersAtOnce) {
-			return tooMuch(`${transfersAtOnce} copies or uploads under way`, lookAgainMs);
+			return tooMuch(`${transfersAtOnce} copies, uploads or pushes under way`, lookAgainMs);
 		}
 		return undefined;
 	}

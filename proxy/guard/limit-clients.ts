@@ -1,21 +1,17 @@
 /** Holds every request to a team's server against what its client may still ask for. */
 import type { Context, MiddlewareHandler } from 'hono';
 import { failure, refusal } from '../routes/failure.ts';
-import { incomingOf, outgoingOf, type NodeEnv } from '../server/node-request.ts';
+import { incomingOf, onceAnswered, type NodeEnv } from '../server/node-request.ts';
 import { clientAddress } from './client-address.ts';
 import type { RequestKind } from './client-limits.ts';
 import type { SharedServing } from './serving.ts';
 
+/** What is in their bodies is kept until it is written. */
+const transferPaths: ReadonlySet<string> = new Set(['/api/copies', '/api/manifests/push']);
+
 function kindOf({ method, path }: Context['req']): RequestKind {
 	if (!path.startsWith('/api/')) return 'page';
-	return method === 'PUT' || path === '/api/copies' ? 'transfer' : 'answer';
-}
-
-/** Runs `leave` when the answer is out, or its client gone. */
-function onceAnswered(c: Context<NodeEnv>, leave: () => void): void {
-	const outgoing = outgoingOf(c);
-	if (!outgoing || outgoing.closed) leave();
-	else outgoing.once('close', leave);
+	return method === 'PUT' || transferPaths.has(path) ? 'transfer' : 'answer';
 }
 
 export function limitClients({

@@ -4,11 +4,15 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type * as z from 'zod';
 import { limits } from '../../shared/registry/limits.ts';
 import type { ProblemCode } from '../../shared/registry/problem.ts';
-import { refusal } from '../routes/failure.ts';
+import { failure } from '../routes/failure.ts';
+import { onceAnswered } from '../server/node-request.ts';
+import { BodyShare, processBudget, type BodyBudget } from './body-budget.ts';
 import { judgeJsonShape } from './json-shape.ts';
 
 const deepest = 64;
 const patienceMs = 30_000;
+/** When other bodies are done with is not known. */
+const comeAgainMs = 5_000;
 
 export type StrictJson<T> =
 	{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly response: Response };
@@ -17,6 +21,7 @@ interface Refused {
 	readonly status: ContentfulStatusCode;
 	readonly reason: string;
 	readonly code?: ProblemCode;
+	readonly retryAfterMs?: number;
 }
 
 function tooLarge(mostBytes: number): Refused {
@@ -32,6 +37,13 @@ const tooSlow: Refused = {
 	code: 'timeout',
 };
 
+const noRoom: Refused = {
+	status: 503,
+	reason: 'Espalier holds as many large bodies as it can just now; it takes more in a while.',
+	code: 'rate-limited',
+	retryAfterMs: comeAgainMs,
+};
+
 function judgeHeaders(request: Request, mostBytes: number): Refused | undefined {
 	if (request.headers.get('content-type') !== 'application/json') {
 		return { status: 415, reason: 'The Content-Type must be application/json and nothing more.' };
@@ -43,10 +55,15 @@ function judgeHeaders(request: Request, mostBytes: number): Refused | undefined 
 	return lengthBytes > mostBytes ? tooLarge(mostBytes) : undefined;
 }
 
+interface Bounds {
+	readonly mostBytes: number;
+	readonly share: BodyShare;
+}
+
 /** Counts while it reads: a body without a length ends at the limit too. */
 async function readBounded(
 	body: ReadableStream<Uint8Array>,
-	mostBytes: number,
+	{ mostBytes, share }: Bounds,
 ): Promise<Uint8Array | Refused> {
 	const reader = body.getReader();
 	const chunks: Uint8Array[] = [];
@@ -59,9 +76,10 @@ async function readBounded(
 	try {
 		for (let part = await reader.read(); !part.done; part = await reader.read()) {
 			seen += part.value.length;
-			if (seen > mostBytes) {
+			const refused = seen > mostBytes ? tooLarge(mostBytes) : undefined;
+			if (refused || !share.grow(part.value.length)) {
 				giveUp();
-				return tooLarge(mostBytes);
+				return refused ?? noRoom;
 			}
 			chunks.push(part.value);
 		}
@@ -90,26 +108,42 @@ function describeIssue({ issues: [issue] }: z.ZodError): string {
 
 async function readValue(
 	request: Request,
-	mostBytes: number,
+	bounds: Bounds,
 ): Promise<{ readonly value: unknown } | Refused> {
-	const refused = judgeHeaders(request, mostBytes);
+	const refused = judgeHeaders(request, bounds.mostBytes);
 	if (refused) return refused;
-	const bytes = request.body ? await readBounded(request.body, mostBytes) : new Uint8Array();
+	const bytes = request.body ? await readBounded(request.body, bounds) : new Uint8Array();
 	return bytes instanceof Uint8Array ? parse(bytes) : bytes;
 }
 
-/** The body of this request, held against its schema; otherwise the answer that says what is wrong with it. */
+function refuse(c: Context, { status, reason, code, retryAfterMs }: Refused): Response {
+	if (retryAfterMs !== undefined) c.header('retry-after', `${Math.ceil(retryAfterMs / 1000)}`);
+	const waiting = retryAfterMs !== undefined && { retryAfterMs };
+	return failure(
+		c,
+		{ code: code ?? 'request-invalid', origin: 'proxy', reason, ...waiting },
+		status,
+	);
+}
+
+/**
+ * The body of this request, held against its schema; otherwise the answer that says what is wrong with it.
+ * It counts in the budget until the answer is out: what was in it is in memory as long.
+ */
 export async function readStrictJson<T>(
 	c: Context,
 	schema: z.ZodType<T>,
 	mostBytes: number = limits.apiBodyBytes,
+	budget: BodyBudget = processBudget,
 ): Promise<StrictJson<T>> {
-	const read = await readValue(c.req.raw, mostBytes);
-	if (!('value' in read)) {
-		return { ok: false, response: refusal(c, read.status, read.reason, read.code) };
+	const share = new BodyShare(budget);
+	try {
+		const read = await readValue(c.req.raw, { mostBytes, share });
+		if (!('value' in read)) return { ok: false, response: refuse(c, read) };
+		const parsed = schema.safeParse(read.value);
+		if (parsed.success) return { ok: true, value: parsed.data };
+		return { ok: false, response: refuse(c, { status: 400, reason: describeIssue(parsed.error) }) };
+	} finally {
+		onceAnswered(c, () => share.giveBack());
 	}
-	const parsed = schema.safeParse(read.value);
-	return parsed.success
-		? { ok: true, value: parsed.data }
-		: { ok: false, response: refusal(c, 400, describeIssue(parsed.error)) };
 }

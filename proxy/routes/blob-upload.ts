@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Uploaded } from '../../shared/api/write-schema.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
 import type { BlobUpload, RegistryWriter } from '../../shared/registry/registries.ts';
+import { inTime } from '../server/in-time.ts';
 import type { NodeEnv } from '../server/node-request.ts';
 import type { CallerOf } from './caller.ts';
 import { failure, refusal } from './failure.ts';
@@ -31,39 +32,43 @@ function judgeHeaders({ headers }: Request, sizeBytes: number): Refused | undefi
 }
 
 /** How long a client that sends a blob may be silent: others wait for what it holds meanwhile. */
-const stallMs = 60_000;
+const usualStallMs = 60_000;
 
-/** @throws ProblemError `timeout` */
-async function inTime<T>(reading: Promise<T>): Promise<T> {
-	let timer: NodeJS.Timeout | undefined;
-	const silence = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => {
-			const reason = `Nothing more of the blob has come for ${stallMs / 1000} s, so it was given up.`;
-			reject(new ProblemError({ code: 'timeout', origin: 'browser', reason }));
-		}, stallMs);
-	});
-	try {
-		return await Promise.race([reading, silence]);
-	} finally {
-		clearTimeout(timer);
-	}
+function silent(stallMs: number): ProblemError {
+	const reason = `Nothing more of the blob has come for ${stallMs / 1000} s, so it was given up.`;
+	return new ProblemError({ code: 'timeout', origin: 'browser', reason });
 }
 
 /** The body of a request: it can be read once, and has to be read to its end before the answer. */
 class RequestBody {
 	readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+	readonly #stallMs: number;
 	#isTaken = false;
+	#isSilent = false;
 
-	constructor({ body }: Request) {
+	constructor({ body }: Request, stallMs: number) {
 		this.#reader = body?.getReader();
+		this.#stallMs = stallMs;
 	}
 
 	async *#chunks(): AsyncGenerator<Uint8Array, void, undefined> {
 		for (;;) {
-			const part = this.#reader && (await inTime(this.#reader.read()));
-			if (!part || part.done) return;
+			const reading = this.#reader?.read();
+			if (!reading) return;
+			const part = await inTime(reading, this.#stallMs, () => this.#silence());
+			if (part.done) return;
 			yield part.value;
 		}
+	}
+
+	#silence(): ProblemError {
+		this.#isSilent = true;
+		return silent(this.#stallMs);
+	}
+
+	/** True where its client was given up: there is nothing to wait for any more. */
+	get isSilent(): boolean {
+		return this.#isSilent;
 	}
 
 	/** @throws ProblemError the second time */
@@ -81,6 +86,7 @@ class RequestBody {
 
 	/** A browser that still sends does not see an answer. */
 	async drain(signal: AbortSignal): Promise<void> {
+		if (this.#isSilent) return;
 		for await (const _ of this.#chunks()) {
 			if (signal.aborted) return;
 		}
@@ -100,17 +106,23 @@ async function upload(
 	throw new ProblemError({ code: 'internal', origin: 'proxy', reason });
 }
 
+interface Receiver {
+	readonly writer: RegistryWriter;
+	readonly stallMs: number;
+}
+
 async function receive(
 	c: Context<NodeEnv>,
-	writer: RegistryWriter,
+	{ writer, stallMs }: Receiver,
 	blob: Omit<BlobUpload, 'content'>,
 ): Promise<Response> {
 	const { signal, stop } = clientLifetime(c);
-	const body = new RequestBody(c.req.raw);
+	const body = new RequestBody(c.req.raw, stallMs);
 	try {
 		return c.json(await upload(writer, { ...blob, content: () => body.take() }, signal));
 	} catch (error) {
 		if (!(error instanceof ProblemError)) throw error;
+		if (body.isSilent) c.header('connection', 'close');
 		return failure(c, error.problem);
 	} finally {
 		await body.drain(signal).catch(() => undefined);
@@ -118,7 +130,7 @@ async function receive(
 	}
 }
 
-export function blobUploadRoutes(callerOf: CallerOf) {
+export function blobUploadRoutes(callerOf: CallerOf, stallMs = usualStallMs) {
 	return new Hono<NodeEnv>().put('/blob', async (c) => {
 		const { writer } = callerOf(c);
 		const reference = readDigestReference(c);
@@ -128,6 +140,6 @@ export function blobUploadRoutes(callerOf: CallerOf) {
 		if (size.value === undefined) return refusal(c, 400, 'The query has no “size”.');
 		const refused = judgeHeaders(c.req.raw, size.value);
 		if (refused) return refusal(c, refused.status, refused.reason);
-		return receive(c, writer, { to: reference.value, sizeBytes: size.value });
+		return receive(c, { writer, stallMs }, { to: reference.value, sizeBytes: size.value });
 	});
 }

@@ -17,3 +17,10 @@ export function incomingOf({ env }: NodeContext): HttpBindings['incoming'] | und
 export function outgoingOf({ env }: NodeContext): HttpBindings['outgoing'] | undefined {
 	return env?.outgoing;
 }
+
+/** Runs `leave` when the answer is out, or its client gone; at once where there is no connection. */
+export function onceAnswered(c: NodeContext, leave: () => void): void {
+	const outgoing = outgoingOf(c);
+	if (!outgoing || outgoing.closed) leave();
+	else outgoing.once('close', leave);
+}

@@ -3,12 +3,14 @@ import type { RegistrySettings } from '../cli/registry-arguments.ts';
 import type { Caller, CallerWith } from '../routes/caller.ts';
 import type { KeyedLogin } from '../../shared/login/login.ts';
 import { ProblemError } from '../../shared/registry/problem.ts';
+import type { FindSignatures } from '../../shared/signature/stores.ts';
 import { Traffic } from '../transfer/traffic.ts';
 import { sharedAdmission } from '../upstream/admission.ts';
 import type { CredentialSource } from '../upstream/credentials/credential.ts';
 import { TypedCredentials } from '../upstream/credentials/typed-credentials.ts';
 import { endpointOf } from '../upstream/endpoint.ts';
 import { openNetwork, type Network } from '../upstream/network.ts';
+import { officialStoreHosts, openSignatureStores } from '../upstream/signature-store.ts';
 import type { ServedRegistries } from '../upstream/served-registries.ts';
 import type { UpstreamWatch } from '../upstream/upstream-watch.ts';
 import { capabilityFinder } from './capability-finder.ts';
@@ -24,6 +26,8 @@ export interface SharedRegistryOptions {
 
 export interface SharedRegistries {
 	readonly callerWith: CallerWith;
+	/** asks the official stores alone: strangers choose what a payload names */
+	readonly findSignatures: FindSignatures;
 	close(): Promise<void>;
 }
 
@@ -84,9 +88,13 @@ export function openSharedRegistries(options: SharedRegistryOptions): SharedRegi
 	const { clock } = network.pace;
 	const connections = { network, traffic: new Traffic(clock) };
 	const open = (logins: readonly KeyedLogin[]) => openCaller(logins, options, connections);
+	const stores = openSignatureStores({ ...registries, onlyHosts: officialStoreHosts });
 	const withoutLogins = renewed(() => open([]), clock);
 	return {
 		callerWith: (logins) => (logins.length === 0 ? withoutLogins() : open(logins)),
-		close: () => network.close(),
+		findSignatures: stores.find,
+		close: async () => {
+			await Promise.all([network.close(), stores.close()]);
+		},
 	};
 }

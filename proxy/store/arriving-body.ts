@@ -1,4 +1,5 @@
 /** The body of a request as it arrives, given up where its client falls silent. */
+import { inTime } from '../server/in-time.ts';
 import type { Exchange } from './exchange.ts';
 import { StoreError } from './store-error.ts';
 
@@ -29,7 +30,7 @@ async function* chunksOf(
 	let seenBytes = 0;
 	try {
 		for (;;) {
-			const part = await inTime(reader.read(), stallMs);
+			const part = await inTime(reader.read(), stallMs, () => stalled(stallMs));
 			if (part.done) break;
 			seenBytes += part.value.length;
 			yield part.value;
@@ -41,20 +42,6 @@ async function* chunksOf(
 		reader.releaseLock();
 	}
 	if (seenBytes < announcedBytes) throw brokenOff();
-}
-
-async function inTime<T>(reading: Promise<T>, stallMs: number): Promise<T> {
-	let timer: NodeJS.Timeout | undefined;
-	const silence = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => {
-			reject(stalled(stallMs));
-		}, stallMs);
-	});
-	try {
-		return await Promise.race([reading, silence]);
-	} finally {
-		clearTimeout(timer);
-	}
 }
 
 function brokenOff(cause?: unknown): StoreError {

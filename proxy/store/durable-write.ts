@@ -14,8 +14,14 @@ export async function syncFolder(folder: string): Promise<void> {
 	}
 }
 
-/** Makes a folder and those above it, each of them durable. What is there already keeps its mode. */
-export async function makeFolder(folder: string, mode = 0o777): Promise<void> {
+/** Others never write there, also where the process's mask would let them. */
+const usualMode = 0o755;
+
+/**
+ * Makes a folder and those above it, each of them durable and with that mode, less what the process's mask forbids. What is
+ * there already keeps its own.
+ */
+export async function makeFolder(folder: string, mode = usualMode): Promise<void> {
 	const first = await mkdir(folder, { recursive: true, mode });
 	if (first === undefined) return;
 	for (let made = folder; ; made = dirname(made)) {

@@ -3,14 +3,20 @@
  * Most are held for the few milliseconds of one read-modify-write, so waiting is polling.
  */
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { constants, readFileSync, readlinkSync } from 'node:fs';
+import { open, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import * as z from 'zod';
 import { StoreError, isAbsent, systemCode } from './store-error.ts';
 
-const ownerSchema = z.object({ id: z.string(), pid: z.number().int(), host: z.string() });
+const ownerSchema = z.object({
+	id: z.string(),
+	pid: z.number().int(),
+	host: z.string(),
+	/** where its number means something: a container has numbers of its own */
+	space: z.string().optional(),
+});
 
 export type LockOwner = z.infer<typeof ownerSchema>;
 
@@ -18,8 +24,8 @@ export interface LockOptions {
 	/** A lock older than this is taken over whoever holds it; its holder notices before it commits. */
 	readonly staleAfterMs?: number;
 	/**
-	 * It may be held for hours: its age says nothing about a lock that names its owner.
-	 * It is taken over only where that owner is known to be gone.
+	 * It may be held for hours: its holder gives a sign of life every ten seconds.
+	 * It is taken over only where its owner is known to be gone.
 	 */
 	readonly isLasting?: boolean;
 	/** How long to wait for the lock before giving up. */
@@ -35,6 +41,10 @@ const defaultStaleAfterMs = 30_000;
 /** A lock that names no owner: its maker is about to write it, or was killed just then. */
 const namelessStaleAfterMs = 5_000;
 const defaultPatienceMs = 60_000;
+/** A lasting lock is as old as its holder's last sign of life. */
+const heartbeatMs = 10_000;
+/** Without one for so long, the holder is gone where its number alone cannot tell. */
+const silentAfterMs = 60_000;
 
 interface LockFile {
 	readonly text: string;
@@ -45,7 +55,6 @@ interface FoundLock {
 	/** identifies this very lock: its content, or its age where it cannot be read */
 	readonly identity: string;
 	readonly ageMs: number;
-	readonly madeAt: number;
 	readonly owner: LockOwner | undefined;
 }
 
@@ -90,7 +99,6 @@ async function inspect(path: string): Promise<FoundLock | undefined> {
 	return {
 		identity: `${mtimeMs} ${text}`,
 		ageMs: Date.now() - mtimeMs,
-		madeAt: mtimeMs,
 		owner: parseOwner(text),
 	};
 }
@@ -104,16 +112,35 @@ function isAlive(pid: number): boolean {
 	}
 }
 
-/** In a container that is started again, every process has the number of one before it: often 1. */
-function isGone({ pid, host }: LockOwner, madeAt: number): boolean {
-	if (host !== hostname()) return false;
-	return pid === process.pid ? madeAt < performance.timeOrigin : !isAlive(pid);
+/** Of the locks that this process holds. */
+const ownIds = new Set<string>();
+
+function readOwnSpace(): string | undefined {
+	try {
+		const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+		return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
+	} catch {
+		// Only Linux has them.
+		return undefined;
+	}
+}
+
+const ownSpace = readOwnSpace();
+
+/**
+ * A container's process has the number of one in another container, and of the one before it: often 1. Host names
+ * may be the same too, so the owner of such a lock is known by its signs of life alone.
+ */
+function isGone({ id, pid, host, space = ownSpace }: LockOwner, ageMs: number): boolean {
+	if (host !== hostname() || ownIds.has(id)) return false;
+	const isComparable = pid !== process.pid && space === ownSpace;
+	return isComparable ? !isAlive(pid) : ageMs > silentAfterMs;
 }
 
 function isStale(found: FoundLock, { staleAfterMs, isLasting }: LockOptions): boolean {
-	const { owner, ageMs, madeAt } = found;
+	const { owner, ageMs } = found;
 	if (owner === undefined) return ageMs > namelessStaleAfterMs;
-	if (isGone(owner, madeAt)) return true;
+	if (isGone(owner, ageMs)) return true;
 	return !isLasting && ageMs > (staleAfterMs ?? defaultStaleAfterMs);
 }
 
@@ -175,6 +202,21 @@ async function acquire(path: string, content: string, options: LockOptions): Pro
 	}
 }
 
+/** Gives signs of life until the function that it returns is called. */
+function beat(path: string, isOurs: () => Promise<boolean>): () => void {
+	const timer = setInterval(() => {
+		const now = new Date();
+		// Where it cannot be written any more, its holder learns of that elsewhere.
+		void isOurs()
+			.then((ours) => (ours ? utimes(path, now, now) : undefined))
+			.catch(() => undefined);
+	}, heartbeatMs);
+	timer.unref();
+	return () => {
+		clearInterval(timer);
+	};
+}
+
 /**
  * Runs `action` while no other process or instance does so with the same lock file.
  * @throws StoreError `locked` where the lock does not come free in time, `layoutDamaged` where something
@@ -185,15 +227,21 @@ export async function withLock<T>(
 	action: (lock: HeldLock) => Promise<T>,
 	options: LockOptions = {},
 ): Promise<T> {
-	const content = JSON.stringify({ id: randomUUID(), pid: process.pid, host: hostname() });
+	const id = randomUUID();
+	const owner: LockOwner = { id, pid: process.pid, host: hostname(), space: ownSpace };
+	const content = JSON.stringify(owner);
 	const isOurs = async () => (await readLock(path).catch(() => undefined))?.text === content;
 	const confirm = async () => {
 		if (!(await isOurs())) throw new StoreError('locked', `The lock ${path} was taken over.`);
 	};
 	await acquire(path, content, options);
+	ownIds.add(id);
+	const stopBeating = options.isLasting ? beat(path, isOurs) : undefined;
 	try {
 		return await action({ confirm });
 	} finally {
+		stopBeating?.();
+		ownIds.delete(id);
 		if (await isOurs()) await rm(path, { force: true });
 	}
 }

@@ -3,6 +3,7 @@ import { pull, tokenScope, widerScope, type Access } from '../../shared/registry
 import { parseChallenges, type Challenge } from '../../shared/registry/challenge.ts';
 import { isWrite, type RegistryRequest } from '../../shared/registry/distribution.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { isUsable, type Credential, type CredentialSource } from './credentials/credential.ts';
 import type { Reach } from './egress.ts';
 import type { RegistryEndpoint } from './endpoint.ts';
@@ -24,6 +25,9 @@ const lookAgainMs = 5_000;
 
 /** How long a refused password is not sent again: hundreds of reads must not lock an account. */
 const refusalMs = 5_000;
+
+/** Of one registry: repositories, times what is done there. */
+const mostPermissions = 10_000;
 
 interface Ticket {
 	readonly challenge: Challenge;
@@ -78,11 +82,11 @@ function scopeFor({ repository, access }: Permission, { scope, error }: Bearer):
 
 export class RegistryAuth {
 	readonly #options: RegistryAuthOptions;
-	readonly #tickets = new Map<string, Ticket>();
+	readonly #tickets = new BoundedMap<string, Ticket>(mostPermissions);
 	/** Until when a password counts as refused. */
-	readonly #refusedUntil = new Map<string, number>();
+	readonly #refusedUntil = new BoundedMap<string, number>(mostPermissions);
 	/** For what no token was given a moment ago. It is asked for again before the registry is. */
-	readonly #refusals = new Map<string, Refusal>();
+	readonly #refusals = new BoundedMap<string, Refusal>(mostPermissions);
 	readonly #renewals = new Map<string, Promise<Ticket>>();
 	/** What the registry asked for, once the answer was good: other repositories are answered before they ask. */
 	#challenge: Challenge | undefined;

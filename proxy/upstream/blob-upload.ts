@@ -93,13 +93,14 @@ export class BlobUpload implements OpenUpload {
 		signal: AbortSignal | undefined,
 	): Promise<void> {
 		const { ways } = this.#options;
-		await ways.places.enter();
+		const places = ways.placesFor(partBytes);
+		await places.enter();
 		try {
 			if (signal?.aborted) throw abortReason(signal);
 			const session = this.#session;
 			await new UploadInParts({ session, ways, body, partBytes, signal }).send();
 		} finally {
-			ways.places.leave();
+			places.leave();
 		}
 		await this.#complete(signal);
 	}

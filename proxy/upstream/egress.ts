@@ -41,6 +41,7 @@ export function egressRefusal(host: string, address: string, reach: Reach): Prob
 			origin: 'proxy',
 			reason: `${where} ${described[kind]}. Espalier never connects there.`,
 			registry: host,
+			isForbidden: true,
 		};
 	}
 	if (reach === 'named' || kind === 'public') return undefined;

@@ -3,6 +3,7 @@ import { limits } from '../../shared/registry/limits.ts';
 import type { Admission } from './admission.ts';
 import type { Agents } from './agents.ts';
 import { RegistryAuth } from './auth.ts';
+import { BoundedMap } from './bounded-map.ts';
 import type { CredentialSource } from './credentials/credential.ts';
 import type { EgressPolicy, Reach } from './egress.ts';
 import { endpointOf, type RegistryEndpoint } from './endpoint.ts';
@@ -36,11 +37,18 @@ export interface Destination {
 }
 
 const reachMemoryMs = 5_000;
+const mostReaches = 10_000;
+const mostLines = 1_000;
+
+interface KnownReach {
+	readonly until: number;
+	readonly reach: Promise<Reach>;
+}
 
 export class Lines {
 	readonly #options: LinesOptions;
-	readonly #lines = new Map<string, Line>();
-	readonly #reaches = new Map<string, { readonly until: number; readonly reach: Promise<Reach> }>();
+	readonly #lines = new BoundedMap<string, Line>(mostLines);
+	readonly #reaches = new BoundedMap<string, KnownReach>(mostReaches);
 
 	constructor(options: LinesOptions) {
 		this.#options = options;

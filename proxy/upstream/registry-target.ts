@@ -18,6 +18,7 @@ import { refusesLogin } from '../../shared/registry/write-refusal.ts';
 import type { OpenUpload, TagPlace, TagWrite, Target } from '../transfer/target.ts';
 import { statedSize } from './blob-stream.ts';
 import { BlobUpload } from './blob-upload.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { refuseStore } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
 import { answersGetOnly, statusOfGet } from './presence.ts';
@@ -29,6 +30,7 @@ import { UploadWays } from './upload-ways.ts';
 
 /** How long a repository from which nothing may be taken over is not tried again. */
 const mountRefusalMs = 60_000;
+const mostPairs = 10_000;
 
 type ByKind = (reference: DigestReference, method?: 'GET' | 'HEAD') => RegistryRequest;
 
@@ -37,7 +39,7 @@ export class RegistryTarget implements Target {
 	readonly #tags: Tags;
 	readonly #ways: UploadWays;
 	/** Until when a pair of repositories counts as one between which nothing can be mounted. */
-	readonly #unmountable = new Map<string, number>();
+	readonly #unmountable = new BoundedMap<string, number>(mostPairs);
 
 	constructor(client: RegistryClient, ways = new UploadWays()) {
 		this.#client = client;

@@ -1,4 +1,5 @@
 /** How fast each registry may be asked, whoever asks. */
+import { BoundedMap } from './bounded-map.ts';
 import type { Reach } from './egress.ts';
 import { Places } from './places.ts';
 import { Gate } from './retry.ts';
@@ -16,7 +17,7 @@ const mostRoads = 10_000;
 
 export class Roads {
 	readonly #width: WidthOptions | undefined;
-	readonly #roads = new Map<string, Road>();
+	readonly #roads = new BoundedMap<string, Road>(mostRoads);
 	/** Of all registries together. */
 	readonly places = new Places(requestsInFlight);
 
@@ -30,8 +31,6 @@ export class Roads {
 		if (known) return known;
 		const road = { width: new Width(this.#width), gate: new Gate() };
 		this.#roads.set(key, road);
-		const [oldest] = this.#roads.keys();
-		if (this.#roads.size > mostRoads && oldest !== undefined) this.#roads.delete(oldest);
 		return road;
 	}
 }

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
 import type { Agents } from './agents.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { isUsable, type Credential } from './credentials/credential.ts';
 import { Secret } from './credentials/secret.ts';
 import type { EgressPolicy, Reach } from './egress.ts';
@@ -46,6 +47,8 @@ const timeoutMs = 15_000;
 /** How long a refusal is kept, so that hundreds of reads do not lock an account. */
 const refusalMs = 5_000;
 const mostTokens = 10_000;
+/** How often those that have expired are looked for. */
+const purgeEveryMs = 60_000;
 const clientId = 'espalier';
 
 /** What a bearer token may consist of, and so what may go into a header (RFC 6750 §2.1, and a bit more). */
@@ -74,8 +77,9 @@ function secretOf(credential: Credential): string {
 export class Tokens {
 	readonly #options: TokensOptions;
 	readonly #hmacKey = randomBytes(32);
-	readonly #entries = new Map<string, Entry>();
-	readonly #refreshTokens = new Map<string, Secret>();
+	readonly #entries = new BoundedMap<string, Entry>(mostTokens);
+	#purgedAt = 0;
+	readonly #refreshTokens = new BoundedMap<string, Secret>(mostTokens);
 	readonly #turns: LoginTurns;
 
 	constructor(options: TokensOptions) {
@@ -118,10 +122,17 @@ export class Tokens {
 	}
 
 	#remember(key: string, entry: Entry): void {
-		this.#entries.delete(key);
+		const now = this.#options.clock();
+		if (now - this.#purgedAt >= purgeEveryMs) {
+			this.#purgedAt = now;
+			this.#entries.deleteWhere(({ expiresAt }) => expiresAt <= now);
+		}
 		this.#entries.set(key, entry);
-		const [oldest] = this.#entries.keys();
-		if (this.#entries.size > mostTokens && oldest !== undefined) this.#entries.delete(oldest);
+	}
+
+	/** How many are kept. */
+	get size(): number {
+		return this.#entries.size;
 	}
 
 	/** Of what may take the place of an identity token: whatever the scope, a server may take the old one no more. */
@@ -229,15 +240,6 @@ export class Tokens {
 		}
 	}
 
-	#noteIdentity(key: string, token: Secret): void {
-		this.#refreshTokens.delete(key);
-		this.#refreshTokens.set(key, token);
-		const [oldest] = this.#refreshTokens.keys();
-		if (this.#refreshTokens.size > mostTokens && oldest !== undefined) {
-			this.#refreshTokens.delete(oldest);
-		}
-	}
-
 	#read(request: TokenRequest, answer: Answer): Token {
 		const parsed = tokenSchema.safeParse(parseJson(answer.bytes));
 		const text = parsed.data?.token || parsed.data?.access_token || '';
@@ -251,7 +253,7 @@ export class Tokens {
 		}
 		const { expires_in: expiresIn, refresh_token: refreshed } = parsed.data;
 		if (refreshed && !isPassing(request.credential)) {
-			this.#noteIdentity(this.#identityKeyOf(request), new Secret(refreshed));
+			this.#refreshTokens.set(this.#identityKeyOf(request), new Secret(refreshed));
 		}
 		const lifeMs = Math.max(expiresIn * 1000, shortestLifeMs);
 		const obtainedAt = this.#options.clock();

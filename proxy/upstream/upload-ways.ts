@@ -1,4 +1,5 @@
 /** How each registry wants its blobs: found out by one upload for all others. */
+import { BoundedMap } from './bounded-map.ts';
 import { Places } from './places.ts';
 
 const MiB = 1024 * 1024;
@@ -15,8 +16,11 @@ const partSizes: PartSizes = {
 	smallestBytes: 256 * 1024,
 	largestBytes: 64 * MiB,
 };
-/** Of all uploads, as their parts are in memory. */
+/** Of all uploads, as their parts are in memory: 192 MiB at most, with those in larger parts. */
 const uploadsInPartsAtOnce = 8;
+/** Of those in parts larger than usual, as some registries want them. */
+const uploadsInLargePartsAtOnce = 2;
+const mostRegistries = 10_000;
 
 /** In one request, in one part and an empty request that ends it, or in parts of so many bytes. */
 export type UploadWay =
@@ -30,10 +34,10 @@ interface Known {
 }
 
 export class UploadWays {
-	/** for uploads in parts */
-	readonly places = new Places(uploadsInPartsAtOnce);
+	readonly #places = new Places(uploadsInPartsAtOnce);
+	readonly #largePlaces = new Places(uploadsInLargePartsAtOnce);
 	readonly #sizes: PartSizes;
-	readonly #known = new Map<string, Known>();
+	readonly #known = new BoundedMap<string, Known>(mostRegistries);
 
 	constructor(sizes: PartSizes = partSizes) {
 		this.#sizes = sizes;
@@ -46,6 +50,11 @@ export class UploadWays {
 		const fits = size <= this.#sizes.largestBytes && size < sizeBytes;
 		if (takesParts && partBytes !== undefined && fits) return { kind: 'parts', partBytes: size };
 		return { kind: takesWhole ? 'whole' : 'one-part' };
+	}
+
+	/** For uploads in parts of that size: a place is taken before the first and given back after the last. */
+	placesFor(partBytes: number): Pick<Places, 'enter' | 'leave'> {
+		return partBytes > this.#sizes.usualBytes ? this.#largePlaces : this.#places;
 	}
 
 	/** It takes no blob in one request. */

@@ -13,7 +13,7 @@ export const loginSchema = z.discriminatedUnion('kind', [
 	z.strictObject({
 		kind: z.literal('identity-token'),
 		username: printable.optional(),
-		token: printable,
+		token: printable.min(1),
 	}),
 	/** a bearer token, sent as it is */
 	z.strictObject({

@@ -1,10 +1,11 @@
 /** What a run has shown of the registries it wrote to: facts for the next plan. */
+import type { Digest } from '../oci/digest.ts';
 import { mediaTypes, isIndexType } from '../oci/media-type.ts';
 import { formatReference, byDigest } from '../oci/reference.ts';
+import type { Problem } from '../registry/problem.ts';
 import { mergeFacts, type CapabilityFact, type CapabilityName } from '../registry/capabilities.ts';
 import { contentAt, repositoryAt, type BlobStep, type ManifestStep, type TagStep } from './plan.ts';
 import type { Item, Run } from './run-state.ts';
-import { refusedFor } from './sparse.ts';
 
 type Seen = Pick<CapabilityFact, 'about' | 'answer' | 'evidence'> & {
 	/** The answer is of this repository alone. */
@@ -23,6 +24,14 @@ function kindOfIndex(mediaType: string): CapabilityName {
 	return mediaType === mediaTypes.dockerList ? 'docker-list' : 'oci-index';
 }
 
+/** A child that was left out, where the registry named such ones and no other: what it does not say may be about anything. */
+function wantedChild(
+	{ without = [] }: ManifestStep,
+	{ missing = [] }: Problem,
+): Digest | undefined {
+	return missing.every((digest) => without.includes(digest)) ? missing[0] : undefined;
+}
+
 function ofManifest(step: ManifestStep, seen: Observation): readonly Seen[] {
 	const { item, name, registry, run } = seen;
 	const { mediaType } = contentAt(run.plan, step.content);
@@ -36,7 +45,7 @@ function ofManifest(step: ManifestStep, seen: Observation): readonly Seen[] {
 		const evidence = `${registry} took ${name}, of which ${left === 1 ? '1 child was' : `${left} children were`} left out.`;
 		return [taken, { about: 'sparse', answer: 'yes', evidence }];
 	}
-	const [wanted] = problem?.code === 'parts-missing' ? refusedFor(step, problem) : [];
+	const wanted = problem?.code === 'parts-missing' ? wantedChild(step, problem) : undefined;
 	if (wanted !== undefined) {
 		const evidence = `${registry} refused ${name} for want of ${wanted}.`;
 		return [{ about: 'sparse', answer: 'no', evidence }];

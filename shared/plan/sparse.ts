@@ -62,7 +62,7 @@ export function sparseFirst(plan: Plan, open: OpenSteps): readonly OpenSteps[] {
 }
 
 /** The children for want of which an index was refused although they are to be left out; none where it was for something else. */
-export function refusedFor({ without = [] }: ManifestStep, problem: Problem): readonly Digest[] {
+function refusedFor({ without = [] }: ManifestStep, problem: Problem): readonly Digest[] {
 	const { code, upstreamCode, missing = [] } = problem;
 	if (code === 'parts-missing') {
 		if (missing.some((digest) => !without.includes(digest))) return [];
@@ -82,5 +82,6 @@ export function meaningOfRefusal(step: ManifestStep, problem: Problem): Problem 
 	const named = missing.slice(0, mostNamed).join(', ');
 	const more = missing.length - mostNamed;
 	const reason = `${problem.registry ?? 'The registry'} takes no sparse index: it refuses ${problem.reference ?? 'one'} for want of ${named}${more > 0 ? ` and ${more} more` : ''}, which this plan leaves out. Plan again with --mode prune, or with --mode whole; this plan does not switch by itself.`;
-	return { ...problem, code: 'parts-missing', reason, missing: missing.slice(0, 1000) };
+	// Its `missing` stays what the registry named: where that is nothing, the reason says what is meant.
+	return { ...problem, code: 'parts-missing', reason };
 }

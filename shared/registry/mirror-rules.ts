@@ -207,11 +207,19 @@ export function joinRules(rules: readonly MirrorRule[]): readonly MirrorRule[] {
 	return [...joined.values()];
 }
 
+/** What no file's own name has. */
+const betweenNames = '/';
+
+/** The files that these rules are of. */
+export function mirrorFileNames({ name }: NamedMirrors): readonly string[] {
+	return name.split(betweenNames);
+}
+
 /** Several files as one, under all their names. */
 export function joinNamedMirrors(files: readonly NamedMirrors[]): NamedMirrors | undefined {
 	if (files.length === 0) return undefined;
 	return {
-		name: files.map(({ name }) => name).join('+'),
+		name: files.map(({ name }) => name).join(betweenNames),
 		rules: joinRules(files.flatMap(({ rules }) => rules)),
 		notes: files.flatMap(({ notes }) => notes),
 	};

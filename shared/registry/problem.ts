@@ -74,6 +74,8 @@ export const problemSchema = z.object({
 	retryAfterMs: z.number().optional(),
 	/** what the registry does not have of what it was to take, as far as it says so: children, config or layers */
 	missing: z.array(digestSchema).max(1000).optional(),
+	/** true where no flag and no login would make it allowed */
+	isForbidden: z.boolean().optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
 

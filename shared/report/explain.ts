@@ -168,7 +168,9 @@ const explanations: Readonly<
 	'egress-blocked': {
 		title: 'Espalier does not go there by itself',
 		remedies: (problem) => [
-			`If you trust this address, name it yourself: start Espalier with --plain-http ${host(problem)} or --ca ${host(problem)}=FILE, or log in to it.`,
+			problem.isForbidden === true
+				? 'No registry is at such an address, and nothing makes Espalier ask there. Whatever named it is wrong, or meant to do harm.'
+				: `If you trust this address, name it yourself: start Espalier with --plain-http ${host(problem)} or --ca ${host(problem)}=FILE, or log in to it.`,
 		],
 	},
 	'not-served': {

@@ -59,9 +59,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 	const digest = blob.exec(pathname)?.[1];
 	if (sizeMiB !== undefined) await giveGenerated(Number(sizeMiB), request, response);
 	else if (tags !== undefined) listTags(Number(tags), searchParams, response);
-	else if (request.method === 'PUT')
-		{await take(request, searchParams.get('digest') ?? '', response);}
-	else if (request.method === 'POST' && upload.test(pathname)) {
+	else if (request.method === 'PUT') {
+		await take(request, searchParams.get('digest') ?? '', response);
+	} else if (request.method === 'POST' && upload.test(pathname)) {
 		response.writeHead(202, { location: `${pathname}an-upload`, 'content-length': 0 }).end();
 	} else {
 		const isThere = pathname === '/v2/' || (digest !== undefined && arrived.has(digest));

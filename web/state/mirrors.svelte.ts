@@ -7,6 +7,7 @@ import { shellWord } from '../../shared/link/prune-command.ts';
 import type { Route } from '../../shared/link/route.ts';
 import {
 	joinNamedMirrors,
+	mirrorFileNames,
 	type MirrorRules,
 	type NamedMirrors,
 } from '../../shared/registry/mirror-rules.ts';
@@ -47,7 +48,7 @@ export async function isMirrorFile(file: File): Promise<boolean> {
 }
 
 function partsOf(mirrors: NamedMirrors | undefined): readonly string[] {
-	return mirrors?.name.split('+') ?? [];
+	return mirrors ? mirrorFileNames(mirrors) : [];
 }
 
 export class Mirrors implements MirrorRules {

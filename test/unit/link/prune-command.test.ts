@@ -54,6 +54,7 @@ describe('the command for a selection', () => {
 		expect(pruneCommand('r/x:1', sparse)).toContain('--mode sparse --drop-placeholders');
 		const whole = withMode({ ...sparse, version: '4.20.1' }, 'whole');
 		expect(pruneCommand('r/x:1', whole)).toMatch(/--mode whole -o plan\.json$/);
+		expect(withMode(whole, 'prune').selection).toEqual(filled.selection);
 		for (const draft of [filled, sparse, whole]) {
 			const { prune, ...params } = pruneParams(draft);
 			const given = Object.entries(params).filter(([, value]) => value !== undefined);

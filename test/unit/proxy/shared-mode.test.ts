@@ -346,12 +346,12 @@ describe('the limits of a shared server', () => {
 		return { release };
 	}
 
-	function send(path: string, headers: Record<string, string> = {}) {
+	function send(path: string, headers: Record<string, string> = {}, method = 'GET') {
 		return new Promise<{ status: number; retryAfter: string | undefined; body: string }>(
 			(resolve, reject) => {
 				const all = { host: publicHost, ...headers };
 				const { port } = listening;
-				httpRequest({ port, host: '127.0.0.1', path, headers: all, agent }, (answer) => {
+				httpRequest({ port, host: '127.0.0.1', path, headers: all, agent, method }, (answer) => {
 					let body = '';
 					answer.on('data', (chunk: Buffer) => (body += chunk.toString()));
 					answer.on('end', () =>
@@ -388,6 +388,26 @@ describe('the limits of a shared server', () => {
 		release();
 		expect((await running).status).toBe(200);
 		await expect.poll(async () => (await send('/api/session')).status).toBe(200);
+	});
+
+	it('count a push as what may take hours: beyond the places for that, others are still answered', async () => {
+		const limits = new ClientLimits({ ...usualAllowance, transfersAtOnce: 1 });
+		await listen(limits);
+		const socket = connect(listening.port, '127.0.0.1');
+		socket.on('error', () => undefined);
+		const head = [
+			'POST /api/manifests/push HTTP/1.1',
+			`Host: ${publicHost}`,
+			'Content-Type: application/json',
+			'Content-Length: 1000',
+		];
+		socket.write([...head, '', '{'].join('\r\n'));
+		const push = { 'content-type': 'application/json', 'content-length': '0' };
+		await expect
+			.poll(async () => (await send('/api/manifests/push', push, 'POST')).status)
+			.toBe(429);
+		expect((await send('/api/session')).status).toBe(200);
+		socket.destroy();
 	});
 
 	it('want to know how long a body is', async () => {

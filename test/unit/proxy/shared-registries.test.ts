@@ -263,6 +263,20 @@ describe('writing through a shared server', () => {
 		expect(registry.requests).toEqual([]);
 	});
 
+	it.each(['/api/copies', '/api/manifests/push', '/api/tags/move', '/api/blob'])(
+		'is refused for a large body to %s without any login, whatever is in it',
+		async (path) => {
+			await start();
+			const method = path === '/api/blob' ? 'PUT' : 'POST';
+			const body = ' '.repeat(100_000);
+			const refused = await send(path, { method, body });
+			expect([refused.status, codesIn(refused)]).toEqual([403, ['unauthorized']]);
+			expect(refused.text).toContain('takes your own login');
+			const read = await send(path, { method, body, logins: [ownLogin(registry.host)] });
+			expect(read.status).not.toBe(403);
+		},
+	);
+
 	it('goes out with the login that came with it', async () => {
 		await start();
 		const logins = [ownLogin(`${registry.host}/team/app`)];
@@ -312,4 +326,13 @@ describe('the secrets of a shared server', () => {
 			for (const text of [mark, ...coded]) expect(said.join('\n')).not.toContain(text);
 		}
 	});
+});
+
+it('a shared server asks the official stores alone for signatures', async () => {
+	await start();
+	const stores = [`http://${stranger.host}/store`, 'https://signatures.example.com/store'];
+	const answer = await post('/api/signatures', { digest, stores });
+	expect(codesIn(answer)).toEqual(['egress-blocked', 'egress-blocked']);
+	expect(answer.text).toContain('This server does not ask');
+	expect(stranger.requests).toEqual([]);
 });

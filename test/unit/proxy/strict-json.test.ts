@@ -1,5 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Hono } from 'hono';
+import * as z from 'zod';
+import { BodyBudget, uncountedBytes } from '../../../proxy/guard/body-budget.ts';
+import { readStrictJson } from '../../../proxy/guard/strict-json.ts';
 import { judgeJsonShape } from '../../../proxy/guard/json-shape.ts';
 import { limits } from '../../../shared/registry/limits.ts';
 import { fakeApp, fakeReader, problemIn } from './fake-reader.ts';
@@ -128,5 +132,76 @@ describe('the size of a body', () => {
 		};
 		const response = await send('/api/manifests', { method: 'POST', headers, body: nothing });
 		expect(response.status).toBe(413);
+	});
+});
+
+describe('the budget of all bodies', () => {
+	const MiB = 1024 * 1024;
+	const headers = { 'content-type': 'application/json' };
+
+	/** An app that reads any JSON within a budget, and bodies that stop in the middle until they are ended. */
+	function within(budget: BodyBudget) {
+		const app = new Hono();
+		app.onError((_, c) => c.text('broken off', 500));
+		app.post('/', async (c) => {
+			const read = await readStrictJson(c, z.unknown(), 64 * MiB, budget);
+			return read.ok ? c.text('read') : read.response;
+		});
+		const post = (body: string | ReadableStream<Uint8Array>) => {
+			const init: RequestInit & { duplex: 'half' } = {
+				method: 'POST',
+				headers,
+				body,
+				duplex: 'half',
+			};
+			return Promise.resolve(app.request('/', init));
+		};
+		const postSlowly = (bytes: number) => {
+			let end: () => void = () => undefined;
+			const body = new ReadableStream<Uint8Array>({
+				start(controller) {
+					controller.enqueue(new Uint8Array(bytes).fill(0x20));
+					end = () => {
+						controller.enqueue(new TextEncoder().encode('{}'));
+						controller.close();
+					};
+				},
+			});
+			return { answer: post(body), end: () => end() };
+		};
+		return { post, postSlowly };
+	}
+
+	it('refuses what is too much at once, says when to come again, and lets small ones in', async () => {
+		const budget = new BodyBudget(2 * MiB);
+		const { post, postSlowly } = within(budget);
+		const held = [postSlowly(MiB), postSlowly(MiB)];
+		await expect.poll(() => budget.heldBytes).toBe(2 * MiB - 2 * uncountedBytes);
+		const refused = await post(' '.repeat(MiB) + '{}');
+		expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
+		expect(await refused.json()).toMatchObject({
+			problem: { code: 'rate-limited', origin: 'proxy', retryAfterMs: 5000 },
+		});
+		expect((await post('{}')).status).toBe(200);
+		for (const { end } of held) end();
+		expect(
+			(await Promise.all(held.map(({ answer }) => answer))).map(({ status }) => status),
+		).toEqual([200, 200]);
+		expect(budget.heldBytes).toBe(0);
+		expect((await post(' '.repeat(MiB) + '{}')).status).toBe(200);
+	});
+
+	it('has all of it back after bodies that were refused or broke off', async () => {
+		const budget = new BodyBudget(2 * MiB);
+		const { post } = within(budget);
+		expect((await post(' '.repeat(MiB))).status).toBe(400);
+		const broken = new ReadableStream<Uint8Array>({
+			pull(controller) {
+				if (budget.heldBytes > 0) controller.error(new Error('broken off'));
+				else controller.enqueue(new Uint8Array(MiB).fill(0x20));
+			},
+		});
+		expect((await post(broken)).status).toBe(500);
+		expect(budget.heldBytes).toBe(0);
 	});
 });

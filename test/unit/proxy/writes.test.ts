@@ -7,7 +7,8 @@ import { listenOnLoopback } from '../../../proxy/server/listen.ts';
 import { toRequestListener } from '../../../proxy/server/request-listener.ts';
 import { tokenHeader } from '../../../shared/api/schema.ts';
 import { writeLimits } from '../../../shared/api/write-schema.ts';
-import { ProblemError, type ProblemCode } from '../../../shared/registry/problem.ts';
+import { blobUploadRoutes } from '../../../proxy/routes/blob-upload.ts';
+import { ProblemError, problemOf, type ProblemCode } from '../../../shared/registry/problem.ts';
 import type {
 	BlobCopyEvent,
 	ManifestPush,
@@ -18,6 +19,7 @@ import {
 	appOptions,
 	digestOfBytes,
 	fakeApp,
+	fakeReader,
 	fakeWriter,
 	linesOf,
 	problemIn,
@@ -37,6 +39,8 @@ function problem(code: ProblemCode): ProblemError {
 function app(writer: Partial<RegistryWriter> = {}) {
 	return fakeApp({ writer: fakeWriter(writer) });
 }
+
+const never = () => Promise.reject(new Error('nobody asks for this'));
 
 /** Something that happens once, to be waited for. */
 function signalling() {
@@ -236,6 +240,55 @@ describe('PUT /api/blob', () => {
 		});
 		const response = await send(path, { method: 'PUT', headers, body: bytes });
 		expect([response.status, await problemIn(response)]).toEqual([status, code]);
+	});
+
+	it('gives a client up that falls silent, however it is asked for more', async () => {
+		const failures: string[] = [];
+		const writer = fakeWriter({
+			putBlobs: async function* ([upload]) {
+				try {
+					for await (const _ of upload!.content());
+				} catch (error) {
+					failures.push(problemOf(error).code);
+					yield { upload: upload!, state: 'failed', problem: problemOf(error) };
+				}
+			},
+		});
+		const routes = blobUploadRoutes(
+			() => ({ reader: fakeReader(), writer, describeRegistry: never }),
+			30,
+		);
+		const body = new ReadableStream<Uint8Array>({
+			start: (controller) => controller.enqueue(bytes.subarray(0, 1)),
+		});
+		const init: RequestInit & { duplex: 'half' } = { method: 'PUT', headers, body, duplex: 'half' };
+		const response = await routes.request(path.slice('/api'.length), init);
+		expect(failures).toEqual(['timeout']);
+		expect(await response.json()).toMatchObject({
+			problem: { code: 'timeout', reason: expect.stringContaining('0.03 s') as string },
+		});
+		expect(response.headers.get('connection')).toBe('close');
+	});
+
+	it('gives a client up that falls silent after the blob was refused', async () => {
+		const writer = fakeWriter({
+			putBlobs: async function* ([upload]) {
+				await turn();
+				yield { upload: upload!, state: 'failed', problem: problem('denied').problem };
+			},
+		});
+		const routes = blobUploadRoutes(
+			() => ({ reader: fakeReader(), writer, describeRegistry: never }),
+			30,
+		);
+		const init: RequestInit & { duplex: 'half' } = {
+			method: 'PUT',
+			headers,
+			body: new ReadableStream<Uint8Array>(),
+			duplex: 'half',
+		};
+		const response = await routes.request(path.slice('/api'.length), init);
+		expect(await problemIn(response)).toBe('denied');
 	});
 
 	it('does not give the content a second time', async () => {

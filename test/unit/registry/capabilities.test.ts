@@ -25,6 +25,11 @@ function fact(changes: Partial<CapabilityFact> = {}): CapabilityFact {
 	};
 }
 
+it.each([8.64e15 + 1, 1e300, -1, Number.NaN])('a fact of the moment %d is none', (checkedAt) => {
+	expect(capabilityFactSchema.safeParse(fact({ checkedAt })).success).toBe(false);
+	expect(capabilityFactSchema.safeParse(fact({ checkedAt: 8.64e15 })).success).toBe(true);
+});
+
 describe('of several facts on one thing', () => {
 	const observed = fact({ basis: 'observed', answer: 'yes' });
 

@@ -3,6 +3,7 @@ import { formatRepository, type Repository } from '../../../shared/oci/reference
 import {
 	copySources,
 	joinNamedMirrors,
+	mirrorFileNames,
 	joinRules,
 	readingPlaces,
 	readPlace,
@@ -225,11 +226,18 @@ describe('rules of several sets', () => {
 		const other = { name: 'itms.yaml', rules: [rule('quay.io/a', ['n.local'])], notes: [] };
 		expect(joinNamedMirrors([])).toBeUndefined();
 		expect(joinNamedMirrors([one, other])).toEqual({
-			name: 'idms.yaml+itms.yaml',
+			name: 'idms.yaml/itms.yaml',
 			rules: [rule('quay.io/a', ['m.local', 'n.local'])],
 			notes: ['One.'],
 		});
 	});
+});
+
+it('rules of several files name each of them, whatever is in the names', () => {
+	const files = ['4.20+hotfix.yaml', 'site.yaml'].map((name) => ({ name, rules: [], notes: [] }));
+	expect(files.map(mirrorFileNames)).toEqual([['4.20+hotfix.yaml'], ['site.yaml']]);
+	const joined = joinNamedMirrors(files);
+	expect(joined && mirrorFileNames(joined)).toEqual(['4.20+hotfix.yaml', 'site.yaml']);
 });
 
 describe('a place', () => {

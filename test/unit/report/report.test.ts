@@ -233,3 +233,14 @@ describe('units', () => {
 		expect(formatDay(time)).toBe(text);
 	});
 });
+
+it('no flag is advised for an address that is never asked, as it would not help', () => {
+	const problem = {
+		code: 'egress-blocked',
+		origin: 'proxy',
+		reason: 'No.',
+		registry: '10.0.0.1',
+	} as const;
+	expect(explain(problem).remedies.join()).toContain('--plain-http 10.0.0.1');
+	expect(explain({ ...problem, isForbidden: true }).remedies.join()).not.toContain('--');
+});

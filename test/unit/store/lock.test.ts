@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { withLock } from '../../../proxy/store/lock.ts';
 import { Store } from '../../../proxy/store/store.ts';
 import { temporaryFolder } from './fixture.ts';
@@ -50,6 +50,25 @@ describe('two processes that write to one repository', () => {
 		expect(await readdir(join(root, 'demo'))).not.toContain('.lock');
 	}, 60_000);
 });
+
+it.skipIf(process.platform === 'win32')(
+	'others cannot write into the folders of a store, whatever the mask',
+	async () => {
+		const root = join(await temporaryFolder(), 'store');
+		const before = process.umask(0);
+		try {
+			const store = await Store.open(root);
+			await store.repository('team/demo').putManifest(indexOf([]).bytes, { tag: 'first' });
+		} finally {
+			process.umask(before);
+		}
+		const folders = ['', '.uploads', 'team', 'team/demo', 'team/demo/blobs/sha256'];
+		const modes = folders.map(async (name) =>
+			((await stat(join(root, name))).mode & 0o777).toString(8),
+		);
+		expect(await Promise.all(modes)).toEqual(['700', '755', '755', '755', '755']);
+	},
+);
 
 describe('withLock', () => {
 	it('lets one in at a time', async () => {
@@ -97,13 +116,43 @@ describe('withLock', () => {
 		},
 	);
 
-	it('takes over a lock of its own number that is older than itself, as after a restart of a container', async () => {
+	it.each([
+		['of its own number, as containers have it', process.pid, undefined],
+		['of a number that it does not know, in another container', 4_194_303, 'another space'],
+	])(
+		'takes over a lasting lock %s, only without a sign of life for a minute',
+		async (_, pid, space) => {
+			const path = join(await temporaryFolder(), '.lock');
+			const content = JSON.stringify({ id: 'x', pid, host: hostname(), space });
+			await writeFile(path, content);
+			const age = async (ms: number) => utimes(path, new Date(), new Date(Date.now() - ms));
+			const lasting = { patienceMs: 0, isLasting: true };
+			await age(50_000);
+			await expect(withLock(path, succeed, lasting)).rejects.toMatchObject({ kind: 'locked' });
+			expect(await readFile(path, 'utf8')).toBe(content);
+			await age(70_000);
+			expect(await withLock(path, succeed, { ...lasting, patienceMs: 1000 })).toBe('done');
+		},
+	);
+
+	it('gives signs of life of a lasting lock, and never of another’s', async () => {
 		const path = join(await temporaryFolder(), '.lock');
-		await writeFile(path, JSON.stringify({ id: 'x', pid: process.pid, host: hostname() }));
-		const before = new Date(performance.timeOrigin - 1_000);
-		await utimes(path, before, before);
-		const lasting = { patienceMs: 1000, isLasting: true };
-		expect(await withLock(path, succeed, lasting)).toBe('done');
+		const old = async () => utimes(path, new Date(0), new Date(0));
+		const ageMs = async () => Date.now() - (await stat(path)).mtimeMs;
+		vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+		onTestFinished(() => void vi.useRealTimers());
+		const hold = async () => {
+			await old();
+			vi.advanceTimersByTime(10_000);
+			await expect.poll(ageMs).toBeLessThan(10_000);
+			await writeFile(path, 'somebody else');
+			await old();
+			vi.advanceTimersByTime(10_000);
+			await readFile(path);
+			return ageMs();
+		};
+		expect(await withLock(path, hold, { isLasting: true })).toBeGreaterThan(10_000);
+		expect(vi.getTimerCount()).toBe(0);
 	});
 
 	it('waits for a process that lives', async () => {

@@ -3,7 +3,7 @@ import { noCredentials } from '../../../proxy/upstream/credentials/credential.ts
 import { TypedCredentials } from '../../../proxy/upstream/credentials/typed-credentials.ts';
 import { DirectReader } from '../../../proxy/upstream/direct-reader.ts';
 import { openNetwork, type Network } from '../../../proxy/upstream/network.ts';
-import type { KeyedLogin } from '../../../shared/login/login.ts';
+import { keyedLoginSchema, type KeyedLogin } from '../../../shared/login/login.ts';
 import {
 	fakePace,
 	manifestBytes,
@@ -130,5 +130,34 @@ describe('logins that come with a request', () => {
 		});
 		const found = await typed.find({ registry: 'quay.io', repository: 'team/image' });
 		expect(JSON.stringify(found)).not.toContain('of alice');
+	});
+});
+
+describe('an empty identity token', () => {
+	it('is refused where it is typed', () => {
+		const login = { kind: 'identity-token', token: '' } as const;
+		expect(keyedLoginSchema.safeParse({ entry: 'quay.io', login }).success).toBe(false);
+	});
+
+	it('is not taken for nobody: what it was refused is not kept for others', async () => {
+		const registry = await startScripted((request, response) => {
+			request.resume();
+			if (request.url?.startsWith('/token')) {
+				if (request.method === 'POST') response.writeHead(401).end();
+				else response.end(JSON.stringify({ token: 'anonymous' }));
+			} else if (request.headers.authorization === 'Bearer anonymous') sendManifest(response);
+			else {
+				const realm = `Bearer realm="http://${registry.host}/token",service="test"`;
+				response.writeHead(401, { 'www-authenticate': realm }).end();
+			}
+		});
+		const network = open();
+		const login = { kind: 'identity-token', token: '' } as const;
+		const stranger = new TypedCredentials([{ entry: registry.host, login }], noCredentials);
+		expect(await readOne(new DirectReader(network, stranger), registry.host)).toHaveProperty(
+			'code',
+		);
+		const nobody = new DirectReader(network, noCredentials);
+		expect(await readOne(nobody, registry.host)).toHaveProperty('text');
 	});
 });

@@ -103,7 +103,7 @@ describe('the mirrors of a tab', () => {
 		const mirrors = await greeted(ofServer);
 		await mirrors.open(fileOf('a.conf'));
 		await mirrors.open(fileOf('b.conf', 'c.io'));
-		expect(mirrors.on?.name).toBe('server.yaml+a.conf+b.conf');
+		expect(mirrors.on?.name).toBe('server.yaml/a.conf/b.conf');
 		expect(mirrors.rules.map(({ source }) => source)).toEqual(['b.io', 'quay.io/a', 'c.io']);
 		expect(mirrors.commandFlags).toBe('--mirrors a.conf --mirrors b.conf');
 		await mirrors.open(fileOf('a.conf', 'd.io'));

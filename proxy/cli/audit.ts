@@ -156,7 +156,11 @@ export async function auditRelease(
 		gate(coverage, args.required),
 		...(signature ? [signatureGate(signature, args.signature?.isRequired ?? false)] : []),
 	]);
-	for (const sentence of sentences) output.stderr.write(`${printable(sentence)}\n`);
+	// The text has said it of the signature already.
+	const said = args.format === 'text' ? signature?.sentence : undefined;
+	for (const sentence of sentences.filter((one) => one !== said)) {
+		output.stderr.write(`${printable(sentence)}\n`);
+	}
 	return exitCode;
 }
 

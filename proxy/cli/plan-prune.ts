@@ -178,7 +178,7 @@ async function deliver(
 	}
 	if (file === undefined) stdout.write(printPlan(plan));
 	const words = file === undefined ? stderr : stdout;
-	words.write(planText(plan, cost));
+	words.write(planText(plan, { estimate: cost }));
 	if (facts.length > 0) words.write(factsText(facts, args));
 	words.write(nextText(args));
 }

@@ -35,7 +35,7 @@ export async function planShowCommand(args: readonly string[], output: Output): 
 	const text = await readTextFile(read.file, limits.planCharacters);
 	try {
 		const plan = await parsePlan(text, hashBytes);
-		output.stdout.write(read.markdown ? planMarkdown(plan) : planText(plan));
+		output.stdout.write(read.markdown ? planMarkdown(plan) : planText(plan, { allTags: true }));
 		return 0;
 	} catch (error) {
 		if (!(error instanceof ProblemError)) throw error;

@@ -63,7 +63,7 @@ async function probe(
 	{ repository, json }: ProbeArguments,
 	{ stdout, stderr }: Output,
 ): Promise<number> {
-	stderr.write(`${printable(probeAnnouncement(repository))}\n`);
+	stderr.write(`${printable(probeAnnouncement(repository, 'This writes'))}\n`);
 	try {
 		const tools = { registries, hash: hashBytes };
 		const written = await probeRegistry(tools, repository, { now: Date.now });

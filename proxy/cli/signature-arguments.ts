@@ -1,5 +1,6 @@
 /** The flags of release signatures: where they are, and whose keys count. */
 import { basename } from 'node:path';
+import { isLikeSignature, noSignatureSentence } from '../../shared/signature/given-file.ts';
 import { signatureLimits } from '../../shared/signature/limits.ts';
 import { readStore } from '../../shared/signature/stores.ts';
 import type { FoundSignature, Keyring } from '../../shared/signature/judge.ts';
@@ -75,5 +76,8 @@ export async function readSignatureFiles({ files, keys }: SignatureSettings): Pr
 		bytes: await readBytesFile(path, signatureLimits.keyringBytes),
 		from: 'user' as const,
 	}));
-	return { signatures: await Promise.all(signatures), keyrings: await Promise.all(keyrings) };
+	const read = await Promise.all(signatures);
+	const other = read.find(({ bytes }) => !isLikeSignature(bytes));
+	if (other) throw new UsageError(noSignatureSentence(other.from));
+	return { signatures: read, keyrings: await Promise.all(keyrings) };
 }

@@ -4,7 +4,12 @@ import { parseChallenges, type Challenge } from '../../shared/registry/challenge
 import { isWrite, type RegistryRequest } from '../../shared/registry/distribution.ts';
 import { ProblemError, problemOf } from '../../shared/registry/problem.ts';
 import { BoundedMap } from './bounded-map.ts';
-import { isUsable, type Credential, type CredentialSource } from './credentials/credential.ts';
+import {
+	isUsable,
+	typedLoginOf,
+	type Credential,
+	type CredentialSource,
+} from './credentials/credential.ts';
 import type { Reach } from './egress.ts';
 import type { RegistryEndpoint } from './endpoint.ts';
 import { realmUrl } from './realm.ts';
@@ -34,8 +39,8 @@ interface Ticket {
 	readonly header: string | undefined;
 	readonly expiresAt: number;
 	readonly obtainedAt: number;
-	/** where the login comes from */
-	readonly source?: string;
+	/** the login that the header holds */
+	readonly credential?: Credential;
 	/** set where the header holds a token that may have to be dropped */
 	readonly request?: TokenRequest;
 }
@@ -104,7 +109,7 @@ export class RegistryAuth {
 		const ticket = this.#tickets.get(keyOf(permission));
 		const implied = impliedBy(permission);
 		if (implied.some((one) => (this.#refusedUntil.get(passwordKeyOf(one)) ?? 0) > now)) {
-			throw this.#refused(ticket?.source);
+			throw this.#refused(ticket?.credential);
 		}
 		if (ticket && ticket.expiresAt > now) return ticket.header;
 		for (const one of implied.filter(({ access }) => access.action === permission.access.action)) {
@@ -191,8 +196,9 @@ export class RegistryAuth {
 		});
 	}
 
-	#refused(source = 'this computer'): ProblemError {
+	#refused(credential: Credential = { kind: 'none' }): ProblemError {
 		const { registry } = this.#options.endpoint;
+		const source = isUsable(credential) ? credential.source : 'this computer';
 		const reason = `${registry} did not take the login from ${source} a moment ago.`;
 		return new ProblemError({
 			code: 'unauthorized',
@@ -200,6 +206,7 @@ export class RegistryAuth {
 			reason,
 			registry,
 			status: 401,
+			...typedLoginOf(credential),
 		});
 	}
 
@@ -236,8 +243,7 @@ export class RegistryAuth {
 			credential.kind === 'password'
 				? basic(credential.username, credential.password.reveal())
 				: undefined;
-		const source = isUsable(credential) && { source: credential.source };
-		return { challenge, header, expiresAt, obtainedAt, ...source };
+		return { challenge, header, expiresAt, obtainedAt, credential };
 	}
 
 	async #bearer(
@@ -276,5 +282,5 @@ export function loginProblem(
 	}
 	if (!isUsable(credential)) return undefined;
 	const reason = `${registry} does not ${doesNot} the login from ${credential.source}.`;
-	return new ProblemError({ code: 'unauthorized', ...place, reason });
+	return new ProblemError({ code: 'unauthorized', ...place, reason, ...typedLoginOf(credential) });
 }

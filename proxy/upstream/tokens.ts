@@ -5,7 +5,7 @@ import { limits } from '../../shared/registry/limits.ts';
 import { ProblemError, problemOf, type Problem } from '../../shared/registry/problem.ts';
 import type { Agents } from './agents.ts';
 import { BoundedMap } from './bounded-map.ts';
-import { isUsable, type Credential } from './credentials/credential.ts';
+import { isUsable, typedLoginOf, type Credential } from './credentials/credential.ts';
 import { Secret } from './credentials/secret.ts';
 import type { EgressPolicy, Reach } from './egress.ts';
 import { endpointOfUrl, type RegistryEndpoint } from './endpoint.ts';
@@ -317,5 +317,6 @@ function refusal(
 				: denied
 					? 'unauthorized'
 					: 'registry-failure';
-	return { code, origin: 'token-server', reason, registry, status };
+	const typed = denied && sent ? typedLoginOf(credential) : {};
+	return { code, origin: 'token-server', reason, registry, status, ...typed };
 }

@@ -1,5 +1,5 @@
 /** The command that makes the same plan as a link does. */
-import { defaultTagTemplate, type PruneDraft } from '../release/prune-fields.ts';
+import { defaultTagTemplate, inForce, type PruneDraft } from '../release/prune-fields.ts';
 
 /** What a POSIX shell takes as it is, in any place of a word. */
 const plain = /^[\w./:@%+,=-]+$/;
@@ -31,7 +31,7 @@ function flag(name: string, value: string): readonly string[] {
  */
 export function pruneCommand(ref: string, draft: PruneDraft): string {
 	const { mode, selection, to, release, tagTemplate, selfContained, version, rewriteVersion } =
-		draft;
+		inForce(draft);
 	const { components, exclude, toggled } = selection;
 	return [
 		'espalier plan prune',

@@ -1,4 +1,5 @@
 /** Logins as people give them to the page: an entry that they type, and auth files that they paste or drop. */
+import { fromJsonBytes } from '../oci/bytes-in-json.ts';
 import { isRegistry, isRepositoryName, storeRegistry } from '../oci/reference.ts';
 import { loginOfEntry, parseAuthFile, type AuthFile } from './auth-file.ts';
 import { isRegistryKey, registryOfKey } from './entry-key.ts';
@@ -68,10 +69,25 @@ function parseJson(text: string): unknown {
 	}
 }
 
+/** As `oc get secret -o json` and `-o yaml` print it: base64 on one line. */
+const secretField = /^\s*"?\.dockerconfigjson"?:\s*"?([A-Za-z0-9+/]+={0,2})"?,?\s*$/m;
+const secretKind = /^\s*"?kind"?:\s*"?Secret"?,?\s*$/m;
+
+/** The Docker config inside of a Kubernetes Secret; any other text as it is. */
+function outOfSecret(text: string): string {
+	const base64 = secretKind.test(text) ? secretField.exec(text)?.[1] : undefined;
+	const bytes =
+		base64 === undefined ? undefined : fromJsonBytes({ base64: base64.replace(/=+$/, '') });
+	return bytes ? new TextDecoder().decode(bytes) : text;
+}
+
+const expected =
+	'Expected is {"auths": …}, as oc extract secret/pull-secret -n openshift-config --to=- prints it';
+
 /** True for a Docker config or pull secret. The old `.dockercfg` has no mark of its own. */
 export function looksLikeAuthFile(text: string): boolean {
 	if (text.length > mostAuthFileCharacters) return false;
-	const value = parseJson(text);
+	const value = parseJson(outOfSecret(text));
 	return isRecord(value) && configKeys.some((key) => Object.hasOwn(value, key));
 }
 
@@ -109,9 +125,11 @@ export function readGivenLogins(text: string): GivenLogins {
 	if (text.length > mostAuthFileCharacters) {
 		return { ok: false, reason: 'It is too large for a pull secret or Docker config.' };
 	}
-	const parsed = parseAuthFile(text, looksLikeAuthFile(text) ? 'config' : 'dockercfg');
+	const config = outOfSecret(text);
+	const parsed = parseAuthFile(config, looksLikeAuthFile(config) ? 'config' : 'dockercfg');
 	if (!parsed.ok) {
-		return { ok: false, reason: `It cannot be used as a pull secret: ${parsed.reason}.` };
+		const reason = `It cannot be used as a pull secret: ${parsed.reason}. ${expected}.`;
+		return { ok: false, reason };
 	}
 	const { file } = parsed;
 	const collected: Collected = { logins: new Map(), notes: [] };

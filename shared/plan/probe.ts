@@ -144,9 +144,12 @@ export async function probeContents(hash: HashBytes): Promise<ProbeContents> {
 	};
 }
 
-/** What a probe of this repository writes, said before it does. */
-export function probeAnnouncement(repository: Repository): string {
-	return `Written to ${formatRepository(repository)}: 3 blobs, 4 image manifests, an OCI index, a Docker manifest list and a sparse index, less than 5 KiB together. They get no tag and stay there; nothing is deleted, and no tag is touched.`;
+/** What a probe of this repository writes, said before it does, while, or after. */
+export function probeAnnouncement(
+	repository: Repository,
+	said: 'This would write' | 'This writes' | 'Written' = 'This would write',
+): string {
+	return `${said} to ${formatRepository(repository)}: 3 blobs, 4 image manifests, an OCI index, a Docker manifest list and a sparse index, less than 5 KiB together. They get no tag and stay there; nothing is deleted, and no tag is touched.`;
 }
 
 /** Refusals of what was sent, and not of who sent it. */

@@ -81,7 +81,7 @@ export function meaningOfRefusal(step: ManifestStep, problem: Problem): Problem 
 	if (step.without === undefined || missing.length === 0) return problem;
 	const named = missing.slice(0, mostNamed).join(', ');
 	const more = missing.length - mostNamed;
-	const reason = `${problem.registry ?? 'The registry'} takes no sparse index: it refuses ${problem.reference ?? 'one'} for want of ${named}${more > 0 ? ` and ${more} more` : ''}, which this plan leaves out. Plan again with --mode prune, or with --mode whole; this plan does not switch by itself.`;
+	const reason = `${problem.registry ?? 'The registry'} takes no sparse index: it refuses ${problem.reference ?? 'one'} for want of ${named}${more > 0 ? ` and ${more} more` : ''}, which this plan leaves out. It does not switch to another way by itself.`;
 	// Its `missing` stays what the registry named: where that is nothing, the reason says what is meant.
 	return { ...problem, code: 'parts-missing', reason };
 }

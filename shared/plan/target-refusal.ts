@@ -27,6 +27,14 @@ function neededFor(plan: Plan, step: ManifestStep): readonly CapabilityName[] {
 	return step.without === undefined ? [kind] : ['sparse', kind];
 }
 
+/** That a registry refuses sparse indexes, short: for where the other ways are offered beside it. */
+export function sparseRefusal(fact: CapabilityFact): string {
+	const { registry, evidence, basis } = fact;
+	const missing = / for want of (sha\d+:[\da-f]+)/.exec(evidence)?.[1];
+	const why = missing === undefined ? evidence.replace(/\.$/, '') : `missing child ${missing}`;
+	return `${registry} refuses sparse indexes (${basis === 'observed' ? 'tried' : 'said'} ${day(fact)}, ${why}).`;
+}
+
 function day({ checkedAt }: CapabilityFact): string {
 	return new Date(checkedAt).toISOString().slice(0, 10);
 }

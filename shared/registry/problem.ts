@@ -76,6 +76,8 @@ export const problemSchema = z.object({
 	missing: z.array(digestSchema).max(1000).optional(),
 	/** true where no flag and no login would make it allowed */
 	isForbidden: z.boolean().optional(),
+	/** set where the login that was refused came with the request; with its user name, where it has one */
+	typedLogin: z.object({ username: z.string().optional() }).optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
 

@@ -27,6 +27,16 @@ export type ReadDraft =
 
 type Read<T> = { readonly value: T } | { readonly reason: string };
 
+/** A registry alone reads as a short name with a tag. */
+const hostAlone =
+	/^(?:localhost:\d{1,5}|(?:[a-z\d-]+(?:\.[a-z\d-]+)+|\[[\da-f:]+\])(?::\d{1,5})?)\/?$/i;
+
+function refuseHostAlone(text: string, example: string): { readonly reason: string } | undefined {
+	const host = text.trim();
+	if (!hostAlone.test(host)) return undefined;
+	return { reason: `The repository is missing: write ${host.replace(/\/$/, '')}/${example}.` };
+}
+
 /** A short name means Docker Hub to those who read; who writes has to say so. */
 function refuseShort(text: string, { registry, repository }: Repository): string | undefined {
 	if (registry !== 'docker.io' || /^(?:docker|index\.docker|registry-1\.docker)\.io\//.test(text)) {
@@ -37,6 +47,8 @@ function refuseShort(text: string, { registry, repository }: Repository): string
 
 function readRepository(text: string): Read<Repository> {
 	if (text.trim() === '') return { reason: 'Say where component images go: registry/repository.' };
+	const alone = refuseHostAlone(text, 'NAME');
+	if (alone) return alone;
 	const parsed = parseReference(text);
 	if (!parsed.ok) return parsed;
 	const { registry, repository, tag, digest } = parsed.reference;
@@ -51,6 +63,8 @@ function readRelease(text: string): Read<Reference & { readonly tag: string }> {
 	if (text.trim() === '') {
 		return { reason: 'Say what the release is to be called: registry/repository:tag.' };
 	}
+	const alone = refuseHostAlone(text, 'NAME:TAG');
+	if (alone) return alone;
 	const parsed = parseReference(text);
 	if (!parsed.ok) return parsed;
 	const { registry, repository, tag, digest } = parsed.reference;

@@ -28,13 +28,23 @@ export interface PruneDraft {
 	readonly rewriteVersion: boolean;
 }
 
-/** In another mode: where bytes stay the version does, and where everything is copied nothing can be chosen to go. */
+/** In another mode: where bytes stay the version does. What was chosen to go stays chosen, see `inForce`. */
 export function withMode(draft: PruneDraft, mode: PruneMode): PruneDraft {
-	if (mode === 'prune') return { ...draft, mode };
-	const kept = { ...draft, mode, version: '', rewriteVersion: false };
-	if (mode === 'sparse') return kept;
-	const nothing = { preset: { kind: 'none' }, components: [], exclude: [], toggled: [] } as const;
-	return { ...kept, selection: nothing };
+	return mode === 'prune'
+		? { ...draft, mode }
+		: { ...draft, mode, version: '', rewriteVersion: false };
+}
+
+const nothing: PruneSelection = {
+	preset: { kind: 'none' },
+	components: [],
+	exclude: [],
+	toggled: [],
+};
+
+/** What of a draft counts in its mode: where everything is copied nothing goes, whatever is kept for another mode. */
+export function inForce(draft: PruneDraft): PruneDraft {
+	return draft.mode === 'whole' ? { ...draft, selection: nothing } : draft;
 }
 
 export const emptyDraft: PruneDraft = {

@@ -14,7 +14,7 @@ const capabilityWords: Readonly<Record<CapabilityName, string>> = {
 	mount: 'mounting blobs',
 	referrers: 'the referrers API',
 	'tag-deletion': 'removing tags',
-	'immutable-tags': 'tags that cannot be moved',
+	'immutable-tags': 'immutable tags',
 };
 
 const untried: Partial<Readonly<Record<CapabilityName, string>>> = {

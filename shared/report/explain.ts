@@ -17,17 +17,47 @@ function host({ registry }: Problem): string {
 	return registry ?? 'REGISTRY';
 }
 
-const login = (problem: Problem) =>
+/** Where the words are read. */
+export interface ExplainedWhere {
+	/** on a team's server: nobody who reads this can log in where it runs */
+	readonly isShared?: boolean;
+}
+
+const loginThere = (problem: Problem) =>
 	`Log in where Espalier runs: docker login ${host(problem)} (or podman login), then try again.`;
 /** For a server that has no logins of anybody. */
 const ownLogin = (problem: Problem) =>
 	`Give the page your own login for ${host(problem)}; it goes along with your requests and is not kept.`;
+const loginFor = (problem: Problem, { isShared = false }: ExplainedWhere) =>
+	isShared || problem.origin === 'proxy' ? ownLogin(problem) : loginThere(problem);
+
+/** The login came out of the page, so what the computer has is no help. */
+function explainTyped(
+	problem: Problem,
+	{ username }: { readonly username?: string | undefined },
+	{ isShared = false }: ExplainedWhere,
+): Explanation {
+	const who = username === undefined || username === '' ? 'the login' : username;
+	const instead = isShared ? 'to read without it' : 'to use the login of this computer';
+	return {
+		title: 'This login is not accepted',
+		why: `${host(problem)} refused ${who}, as typed into this tab: wrong user name or password, or no right to this repository.`,
+		remedies: [`Log in again, or remove the login ${instead}.`, ...likelyMeaning(problem)],
+	};
+}
+
 const spelling = 'Check the spelling of the repository, and of the tag or digest.';
 const again =
 	'Try again; if it stays, the registry or something between here and there has a problem.';
 
 const explanations: Readonly<
-	Record<ProblemCode, { title: string; remedies: (problem: Problem) => readonly string[] }>
+	Record<
+		ProblemCode,
+		{
+			title: string;
+			remedies: (problem: Problem, where: ExplainedWhere) => readonly string[];
+		}
+	>
 > = {
 	'reference-invalid': {
 		title: 'This is not a reference',
@@ -95,25 +125,22 @@ const explanations: Readonly<
 	},
 	unauthorized: {
 		title: 'A login is needed',
-		remedies: (problem) => [
-			problem.origin === 'proxy' ? ownLogin(problem) : login(problem),
-			...likelyMeaning(problem),
-		],
+		remedies: (problem, where) => [loginFor(problem, where), ...likelyMeaning(problem)],
 	},
 	denied: {
 		title: 'Access denied',
-		remedies: (problem) => [
+		remedies: (problem, where) => [
 			'Use an account that is allowed to do this in that repository.',
 			...likelyMeaning(problem),
-			login(problem),
+			loginFor(problem, where),
 		],
 	},
 	'repository-unknown': {
 		title: 'No such repository, or a hidden one',
-		remedies: (problem) =>
+		remedies: (problem, where) =>
 			problem.registry === storeRegistry
 				? [spelling]
-				: [spelling, ...likelyMeaning(problem), `If it is private: ${login(problem)}`],
+				: [spelling, ...likelyMeaning(problem), `If it is private: ${loginFor(problem, where)}`],
 	},
 	'manifest-unknown': {
 		title: 'No such image',
@@ -131,11 +158,11 @@ const explanations: Readonly<
 	},
 	'rate-limited': {
 		title: 'Too many requests for this registry',
-		remedies: (problem) => [
+		remedies: (problem, where) => [
 			problem.retryAfterMs === undefined
 				? 'Wait a few minutes and try again.'
 				: `Wait ${formatDuration(problem.retryAfterMs)} and try again.`,
-			`Logged-in accounts are allowed more. ${login(problem)}`,
+			`Logged-in accounts are allowed more. ${loginFor(problem, where)}`,
 		],
 	},
 	'registry-failure': { title: 'The registry failed', remedies: () => [again] },
@@ -195,7 +222,7 @@ const explanations: Readonly<
 	},
 	'credentials-unusable': {
 		title: 'The stored login cannot be used',
-		remedies: (problem) => [login(problem)],
+		remedies: (problem, where) => [loginFor(problem, where)],
 	},
 	unsupported: {
 		title: 'Not supported there',
@@ -210,7 +237,7 @@ const explanations: Readonly<
 	'parts-missing': {
 		title: 'The registry misses parts of it',
 		remedies: () => [
-			'If the plan is of a sparse release, this registry takes none: plan again with --mode prune, or with --mode whole.',
+			'If the plan is of a sparse release, this registry takes none: plan again to prune it (--mode prune), or to copy it whole (--mode whole).',
 			'Run the plan again: what is missing is copied first. If it stays, a clean-up there takes untagged parts away while they arrive.',
 		],
 	},
@@ -276,11 +303,13 @@ function waitFor({ retryAfterMs = 60_000 }: Problem): string {
 	return `Wait ${formatDuration(retryAfterMs)} and try again.`;
 }
 
-export function explain(problem: Problem): Explanation {
+/** @param where a terminal or a page of this computer by default */
+export function explain(problem: Problem, where: ExplainedWhere = {}): Explanation {
 	if (isOwnLimit(problem)) {
 		const remedies = [waitFor(problem), 'Whoever shares your address counts with you.'];
 		return { title: 'Too many requests for this Espalier', why: problem.reason, remedies };
 	}
+	if (problem.typedLogin) return explainTyped(problem, problem.typedLogin, where);
 	const { title, remedies } = explanations[problem.code];
-	return { title, why: problem.reason, remedies: remedies(problem) };
+	return { title, why: problem.reason, remedies: remedies(problem, where) };
 }

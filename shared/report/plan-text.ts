@@ -49,13 +49,19 @@ function wrapped(lead: string, names: readonly string[]): readonly string[] {
 /** New tags overwrite nothing: of many, the first and the most important are enough to see how they are called. */
 const mostNewTags = 10;
 
-function tagLines(tags: readonly PlannedTag[]): readonly string[] {
-	const hidden = new Set(
-		tags
-			.slice(0, -1)
-			.filter(({ change }) => change === 'create')
-			.slice(mostNewTags),
-	);
+/** For fewer, a line that says so is no shorter than they are. */
+const fewestHidden = 5;
+
+function foldable(tags: readonly PlannedTag[]): readonly PlannedTag[] {
+	const found = tags
+		.slice(0, -1)
+		.filter(({ change }) => change === 'create')
+		.slice(mostNewTags);
+	return found.length < fewestHidden ? [] : found;
+}
+
+function tagLines(tags: readonly PlannedTag[], allTags: boolean): readonly string[] {
+	const hidden = new Set(allTags ? [] : foldable(tags));
 	const repositories = [...new Set(Array.from(hidden, ({ repository }) => repository))];
 	return [
 		...table(tags.filter((tag) => !hidden.has(tag)).map(tagLine)),
@@ -65,13 +71,13 @@ function tagLines(tags: readonly PlannedTag[]): readonly string[] {
 	];
 }
 
-function writtenLines(summary: PlanSummary): readonly string[] {
+function writtenLines(summary: PlanSummary, allTags = false): readonly string[] {
 	const { sources, registries, tags } = summary;
 	return [
 		...section('Writes', table(targetRows(summary))),
 		...section('Reads from', sources),
 		...section('Registries that are contacted', wrapped('', registries)),
-		...section(`Tags, moved last (${tags.length})`, tagLines(tags)),
+		...section(`Tags, moved last (${tags.length})`, tagLines(tags, allTags)),
 	];
 }
 
@@ -146,13 +152,20 @@ export function writtenText(plan: Plan): string {
 	return print([`Plan ${plan.id}`, planHeadline(plan), ...writtenLines(summarize(plan))]);
 }
 
-/** All of a plan for people, fit for a terminal. @param estimate what running it would cost now */
-export function planText(plan: Plan, estimate?: Estimate): string {
+export interface PlanTextOptions {
+	/** what running it would cost now */
+	readonly estimate?: Estimate | undefined;
+	/** every tag on a line of its own, however many there are */
+	readonly allTags?: boolean;
+}
+
+/** All of a plan for people, fit for a terminal. */
+export function planText(plan: Plan, { estimate, allTags }: PlanTextOptions = {}): string {
 	const { id, subject } = plan;
 	return print([
 		`Plan ${id}`,
 		planHeadline(plan),
-		...writtenLines(summarize(plan)),
+		...writtenLines(summarize(plan), allTags),
 		...(subject.kind === 'prune-release' ? pruneLines(subject) : []),
 		...section('What it costs now', estimate ? estimateLines(estimate) : []),
 	]);

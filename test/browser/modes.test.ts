@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { page } from 'vitest/browser';
-import { render } from 'vitest-browser-svelte';
+import { cleanup, render } from 'vitest-browser-svelte';
 import { pruneParams } from '../../shared/link/prune-params.ts';
 import { formatRoute, type Route } from '../../shared/link/route.ts';
 import type { CapabilityFact } from '../../shared/registry/capabilities.ts';
@@ -9,6 +9,9 @@ import { ProxyClient } from '../../web/api/proxy-client.ts';
 import { Database } from '../../web/cache/database.ts';
 import { Journal } from '../../web/cache/journal.ts';
 import { Location } from '../../web/state/location.svelte.ts';
+import type { Access } from '../../web/state/access.ts';
+import { KnownRegistries } from '../../web/state/known-registries.svelte.ts';
+import { Logins } from '../../web/state/logins.svelte.ts';
 import { Publishing } from '../../web/state/publishing.svelte.ts';
 import GlyphSprite from '../../web/ui/GlyphSprite.svelte';
 import { entryOf, linux, ReleaseMaker } from '../support/release-maker.ts';
@@ -60,7 +63,11 @@ function noSparse(changes: Partial<CapabilityFact> = {}): CapabilityFact {
 	};
 }
 
-async function open(view: 'release' | 'plan', draft: PruneDraft = chosen): Promise<void> {
+async function open(
+	view: 'release' | 'plan',
+	draft: PruneDraft = chosen,
+	access?: Access,
+): Promise<void> {
 	const params = Object.entries(pruneParams(draft)).filter(([, value]) => value !== undefined);
 	const route: Route = { view, params: { ref: reference, ...Object.fromEntries(params) } };
 	history.replaceState(null, '', formatRoute(route));
@@ -72,7 +79,7 @@ async function open(view: 'release' | 'plan', draft: PruneDraft = chosen): Promi
 	});
 	const client = new ProxyClient({ token: () => undefined, origin: 'http://127.0.0.1:9' });
 	await render(GlyphSprite);
-	await render(PublishPage, { publishing, client });
+	await render(PublishPage, { publishing, client, ...(access && { access }) });
 }
 
 const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
@@ -86,14 +93,16 @@ describe('the way in which a release is published', () => {
 		await radio(/^Sparse copy/).click();
 		expect(location.hash).toContain('mode=sparse');
 		await expect.element(radio(/^Drop placeholders/)).toBeChecked();
-		await expect.element(page.getByText(/left out, but still listed/)).toBeVisible();
+		await expect
+			.element(page.getByText(/copied all the same, with a component that keeps/))
+			.toBeVisible();
 		await expectAccessible();
 	});
 
 	it('leaves nothing to choose where everything is copied, and the version alone', async () => {
 		await open('release', { ...emptyDraft, version: '4.20.0-acme.1' });
 		await radio(/^Whole copy/).click();
-		expect(location.hash).toContain('prune=none&mode=whole');
+		expect(location.hash).toContain('prune=placeholders&mode=whole');
 		expect(location.hash).not.toContain('version');
 		expect(radio(/^Drop placeholders/).elements()).toEqual([]);
 		await expect
@@ -102,13 +111,55 @@ describe('the way in which a release is published', () => {
 		await expect.element(page.getByRole('checkbox', { name: /^Self-contained/ })).toBeDisabled();
 		await radio(/^Prune/).click();
 		expect(location.hash).not.toContain('mode');
+		await expect.element(radio(/^Drop placeholders/)).toBeChecked();
 	});
 
-	it('is refused in a link that wants everything and lets something go', async () => {
-		const { selection } = chosen;
-		await open('plan', { ...chosen, mode: 'whole', selection });
-		await expect.element(heading('The selection is not complete')).toBeVisible();
-		await expect.element(page.getByText(/To copy everything whole, nothing can be/)).toBeVisible();
+	it('copies everything, whatever is kept in the link for another way', async () => {
+		const nothing = { preset: { kind: 'none' }, components: [], exclude: [], toggled: [] } as const;
+		const id = page.getByRole('button', { name: 'Copy the plan’s id' });
+		const shown = () => id.element().parentElement?.textContent;
+		await open('plan', { ...chosen, mode: 'whole', selection: nothing });
+		await expect.element(page.getByText(/are copied whole, components to/)).toBeVisible();
+		const planned = shown();
+		cleanup();
+		await open('plan', { ...chosen, mode: 'whole' });
+		await expect.element(page.getByText(/are copied whole, components to/)).toBeVisible();
+		expect(shown()).toBe(planned);
+	});
+});
+
+describe('a team’s server', () => {
+	function accessOf(served: readonly string[]): Access {
+		return {
+			logins: new Logins(),
+			known: new KnownRegistries({ database, keeps: () => false }),
+			describe: ({ registry }) =>
+				Promise.resolve({ registry, transport: 'https', credential: { registry, kind: 'none' } }),
+			served: () => served,
+		};
+	}
+
+	it('runs and probes nothing before there is a login of one’s own', async () => {
+		const access = accessOf(['registry.test']);
+		await open('plan', { ...chosen, mode: 'prune' }, access);
+		await expect.element(button('Run')).toBeDisabled();
+		await expect
+			.element(page.getByText('This Espalier writes only with your own login:').first())
+			.toBeVisible();
+		await page.getByText('What registry.test/acme/parts takes').click();
+		await expect.element(button('Try it by writing…').first()).toBeDisabled();
+		access.logins.add('registry.test', { kind: 'password', username: 'u', password: 'p' });
+		await expect.element(button('Run')).toBeEnabled();
+		await expect.element(button('Try it by writing…').first()).toBeEnabled();
+	});
+
+	it('says in the panel where it does not write', async () => {
+		await open('release', chosen, accessOf(['quay.io/team']));
+		await expect
+			.element(
+				page.getByText('This Espalier does not write there; it serves quay.io/team.').first(),
+			)
+			.toBeVisible();
 	});
 });
 
@@ -117,7 +168,7 @@ describe('a sparse plan', () => {
 		stated = [noSparse()];
 		await open('plan');
 		const alert = page.getByRole('alert');
-		await expect.element(alert).toHaveTextContent('registry.test takes no sparse index');
+		await expect.element(alert).toHaveTextContent('registry.test refuses sparse indexes');
 		await expect.element(alert).toHaveTextContent('X-Sparse-Manifest-Support: false');
 		await expectAccessible();
 		await button('Prune instead').click();
@@ -150,7 +201,9 @@ describe('a sparse plan', () => {
 		const evidence = 'registry.test refused one for want of a child.';
 		await journal.keepFacts([noSparse({ basis: 'observed', evidence })]);
 		await open('plan');
-		await expect.element(page.getByRole('alert')).toHaveTextContent(evidence);
+		await expect
+			.element(page.getByRole('alert'))
+			.toHaveTextContent('registry.test refuses sparse indexes (tried ');
 		await button('Copy it whole instead').click();
 		await expect.element(page.getByText(/are copied whole, components to/)).toBeVisible();
 		expect(location.hash).toContain('mode=whole');
@@ -160,10 +213,11 @@ describe('a sparse plan', () => {
 		await open('plan');
 		await page.getByText('What registry.test/acme/parts takes').click();
 		await page.getByRole('button', { name: 'Try it by writing…' }).first().click();
-		await expect.element(page.getByText(/They get no tag and stay there/)).toBeVisible();
+		await expect.element(page.getByText(/^This would write to .*They get no tag/)).toBeVisible();
 		expect(maker.registries.written).toEqual([]);
 		await button('Write it and see').click();
 		await expect.element(page.getByText('Tried: the answers are above.')).toBeVisible();
+		await expect.element(page.getByText(/^Written to .*They get no tag/)).toBeVisible();
 		const row = page.getByRole('row', { name: /^sparse indexes/ }).first();
 		await expect.element(row).toHaveTextContent('no');
 		await expect

@@ -175,7 +175,7 @@ describe('choosing what to prune', () => {
 		await expect.element(to).toHaveFocus();
 		await expect.element(to).toHaveAccessibleDescription(/Say where component images go/);
 		await expect
-			.element(page.getByText('To be filled in or mended: component images to, release to.'))
+			.element(page.getByText('Please correct: component images to, release to.'))
 			.toBeVisible();
 		await button('Use store/acme/release-pruned').click();
 		await expect.element(to).toHaveValue('store/acme/release-pruned');
@@ -336,7 +336,7 @@ describe('a plan', () => {
 		const { name, text } = await saved(() => button('Download plan').click());
 		expect(name).toMatch(/^plan-[0-9a-f]{12}\.json$/);
 		drop('from-a-friend.json', text);
-		await expect.element(page.getByText('This plan is out of a file')).toBeVisible();
+		await expect.element(page.getByText('This plan is from a file')).toBeVisible();
 		expect(location.hash).toBe('#/file');
 		// Its registries are shown before any of them is contacted.
 		const asked = maker.registries.asked.length;
@@ -382,9 +382,7 @@ describe('a run', () => {
 			.toHaveTextContent(/^Published on .*\d/);
 		await expect
 			.element(
-				page.getByText(
-					/^This receipt is out of a file, receipt\.json\. It says what was done then/,
-				),
+				page.getByText(/^This receipt is from a file, receipt\.json\. It says what was done then/),
 			)
 			.toBeVisible();
 		await expect.element(page.getByText(/^Everything was read back then: /)).toBeVisible();

@@ -87,7 +87,7 @@ test('a release behind a firewall is read once a file of mirrors is dropped; the
 	await publish.drop('idms.yaml', mirrorSet());
 	await expectRead(page);
 	await expect(lineOf(page)).toContainText('Reading through the mirrors of idms.yaml (1 rule).');
-	await lineOf(page).getByText('1 thing not followed').click();
+	await lineOf(page).getByText('1 entry ignored').click();
 	await expect(lineOf(page)).toContainText('Line 9: a ConfigMap says nothing of mirrors');
 	expect(page.url()).toContain('&mirrors=idms.yaml');
 

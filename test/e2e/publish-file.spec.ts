@@ -44,7 +44,7 @@ test('a plan that a terminal made shows every repository and tag that it writes 
 	const publish = new PublishPage(page);
 	await page.goto(espalier.url);
 	await publish.drop('from-a-colleague.json', text);
-	await expect(page.getByText('This plan is out of a file, from-a-colleague.json')).toBeVisible();
+	await expect(page.getByText('This plan is from a file, from-a-colleague.json')).toBeVisible();
 	const { repositories, steps } = JSON.parse(text) as PlanFile;
 	const name = (at: number) => repositories[at] ?? '';
 	const written = page.locator('section', { has: publish.heading('What is written, and where') });

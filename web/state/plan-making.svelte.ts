@@ -2,6 +2,7 @@
 import type { Gzip, Inflate } from '../../shared/archive/gzip.ts';
 import { parseReference } from '../../shared/oci/reference.ts';
 import type { Plan } from '../../shared/plan/plan.ts';
+import { sparseRefusal } from '../../shared/plan/target-refusal.ts';
 import { hidesTarget, planPrune } from '../../shared/plan/plan-prune.ts';
 import { refusingFact, type CapabilityFact } from '../../shared/registry/capabilities.ts';
 import type { HashBytes } from '../../shared/registry/hashing.ts';
@@ -9,7 +10,7 @@ import { ProblemError, problemOf, type Problem } from '../../shared/registry/pro
 import type { Registries } from '../../shared/registry/registries.ts';
 import { assessCoverage } from '../../shared/release/coverage.ts';
 import { readDraft, type DraftIssue, type PruneDraft } from '../../shared/release/prune-draft.ts';
-import type { PruneMode } from '../../shared/release/prune-fields.ts';
+import { inForce, type PruneMode } from '../../shared/release/prune-fields.ts';
 import type { PruneChoices } from '../../shared/release/prune-release.ts';
 import {
 	readRelease,
@@ -47,6 +48,8 @@ export type PlanProgress =
 			readonly isHidden: boolean;
 			/** What could be chosen instead; a plan never switches by itself. */
 			readonly otherModes: readonly PruneMode[];
+			/** why another mode is offered */
+			readonly refused?: string | undefined;
 	  };
 
 function saidOf(reading: ReleaseReading): string {
@@ -70,7 +73,7 @@ export class PlanMaking {
 	/** @param ref the release */
 	async make(ref: string, draft: PruneDraft | undefined): Promise<void> {
 		try {
-			const read = draft && readDraft(draft);
+			const read = draft && readDraft(inForce(draft));
 			if (!read?.ok) {
 				this.progress = { kind: 'unfit', issues: read?.issues ?? [] };
 				return;
@@ -85,8 +88,14 @@ export class PlanMaking {
 			if (plan && !signal.aborted) this.progress = { kind: 'made', plan };
 		} catch (error) {
 			if (this.#abort.signal.aborted) return;
-			const otherModes = this.#otherModes(draft);
-			this.progress = { kind: 'failed', problem: problemOf(error), isHidden: false, otherModes };
+			const fact = this.#sparseFact(draft);
+			this.progress = {
+				kind: 'failed',
+				problem: problemOf(error),
+				isHidden: false,
+				otherModes: fact ? ['prune', 'whole'] : [],
+				refused: fact && sparseRefusal(fact),
+			};
 		}
 	}
 
@@ -106,14 +115,14 @@ export class PlanMaking {
 	}
 
 	/** Where a target is known to take no sparse index, something else is offered. */
-	#otherModes(draft: PruneDraft | undefined): readonly PruneMode[] {
-		const read = draft && readDraft(draft);
-		if (!read?.ok || read.choices.mode !== 'sparse') return [];
+	#sparseFact(draft: PruneDraft | undefined): CapabilityFact | undefined {
+		const read = draft && readDraft(inForce(draft));
+		if (!read?.ok || read.choices.mode !== 'sparse') return undefined;
 		const { repository, release } = read.choices;
-		const isRefused = [repository, release].some((place) =>
-			refusingFact(this.#facts, place, 'sparse'),
+		return (
+			refusingFact(this.#facts, repository, 'sparse') ??
+			refusingFact(this.#facts, release, 'sparse')
 		);
-		return isRefused ? ['prune', 'whole'] : [];
 	}
 
 	stop(): void {

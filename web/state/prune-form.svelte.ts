@@ -7,7 +7,7 @@ import {
 	type DraftField,
 	type PruneDraft,
 } from '../../shared/release/prune-draft.ts';
-import { withMode, type PruneMode } from '../../shared/release/prune-fields.ts';
+import { inForce, withMode, type PruneMode } from '../../shared/release/prune-fields.ts';
 import type { PrunePreset, PruneSelection } from '../../shared/release/prune-selection.ts';
 
 export interface PruneFormOptions {
@@ -28,7 +28,7 @@ export class PruneForm {
 	readonly #options: PruneFormOptions;
 	#touched = $state.raw<readonly DraftField[]>([]);
 	#isSubmitted = $state(false);
-	readonly read = $derived.by(() => readDraft(this.draft));
+	readonly read = $derived.by(() => readDraft(inForce(this.draft)));
 
 	constructor(options: PruneFormOptions) {
 		this.#options = options;
@@ -42,6 +42,11 @@ export class PruneForm {
 	issueOf(field: DraftField): string | undefined {
 		if (this.read.ok || !(this.#isSubmitted || this.#touched.includes(field))) return undefined;
 		return this.read.issues.find((issue) => issue.field === field)?.reason;
+	}
+
+	/** Whether anything is wrong with it, said yet or not. */
+	isRight(field: DraftField): boolean {
+		return this.read.ok || !this.read.issues.some((issue) => issue.field === field);
 	}
 
 	touch(field: DraftField): void {

@@ -2,8 +2,13 @@
 import { isDigest } from '../../shared/oci/digest.ts';
 import { problemOf, type Problem } from '../../shared/registry/problem.ts';
 import type { ReleaseReading } from '../../shared/release/read-release.ts';
+import { printable } from '../../shared/report/printable.ts';
 import { signatureReport, type SignatureReport } from '../../shared/report/signature-report.ts';
-import { isPublicKeyFile } from '../../shared/signature/given-file.ts';
+import {
+	isLikeSignature,
+	isPublicKeyFile,
+	noSignatureSentence,
+} from '../../shared/signature/given-file.ts';
 import type { FoundSignature, Keyring } from '../../shared/signature/judge.ts';
 import { signatureLimits } from '../../shared/signature/limits.ts';
 import {
@@ -38,6 +43,8 @@ export class ReleaseSignature {
 	given = $state.raw<readonly GivenFile[]>([]);
 	report = $state.raw<SignatureReport | undefined>(undefined);
 	problem = $state.raw<Problem | undefined>(undefined);
+	/** why the last files were not taken */
+	refusal = $state<string | undefined>(undefined);
 
 	readonly #stores = $derived<readonly SignatureStore[]>(
 		(this.#named?.stores ?? []).map((url) => ({ url, namedBy: 'payload' })),
@@ -71,7 +78,13 @@ export class ReleaseSignature {
 	/** Takes keys and signatures, and checks with them at once. */
 	async give(files: readonly File[]): Promise<void> {
 		try {
+			this.refusal = undefined;
 			const read = await Promise.all(files.map(readFile));
+			const other = read.find(({ kind, bytes }) => kind === 'signature' && !isLikeSignature(bytes));
+			if (other) {
+				this.refusal = noSignatureSentence(printable(other.name, 100));
+				return;
+			}
 			this.given = [...this.given, ...read];
 			await this.#check();
 		} catch (error) {
@@ -85,6 +98,7 @@ export class ReleaseSignature {
 		this.given = [];
 		this.report = undefined;
 		this.problem = undefined;
+		this.refusal = undefined;
 		this.#areStoresAsked = false;
 	}
 

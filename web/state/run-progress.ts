@@ -58,7 +58,7 @@ const final: ReadonlySet<ItemState> = new Set([
 	'already-there',
 ]);
 
-function countStates(items: readonly Item[]): ItemCounts {
+function countStates(items: readonly Pick<Item, 'state'>[]): ItemCounts {
 	const counts: Record<ItemState, number> = {
 		queued: 0,
 		active: 0,
@@ -75,11 +75,17 @@ function countStates(items: readonly Item[]): ItemCounts {
 	return counts;
 }
 
+/** What a run that has ended broke off is still to be done. */
+function settled(item: Item, { outcome }: Run): Pick<Item, 'state' | 'bytes' | 'sizeBytes'> {
+	const { state, bytes, sizeBytes } = item;
+	return { state: outcome && state === 'active' ? 'queued' : state, bytes, sizeBytes };
+}
+
 function progressOf({ name, steps }: StepGroup, run: Run): GroupProgress {
-	const items = steps.map((step) => run.item(step));
+	const items = steps.map((step) => settled(run.item(step), run));
 	const done = items.filter(({ state }) => final.has(state)).length;
 	const isFailed = items.some(({ state }) => state === 'failed');
-	const isActive = done > 0 || items.some(({ state }) => state === 'active');
+	const isActive = (done > 0 && !run.outcome) || items.some(({ state }) => state === 'active');
 	const doneBytes = items.reduce(
 		(sum, { state, bytes, sizeBytes }) =>
 			sum + (final.has(state) ? sizeBytes : state === 'active' ? bytes : 0),
@@ -134,8 +140,8 @@ export function hasOnlyRefusedRemovals({ outcome, failed, defect }: Run): boolea
 }
 
 export function readProgress(run: Run, groups: readonly StepGroup[]): RunProgress {
-	const bytes = run.bytes;
-	const counts = countStates(run.items);
+	const bytes = run.outcome ? { ...run.bytes, active: 0 } : run.bytes;
+	const counts = countStates(run.items.map((item) => settled(item, run)));
 	return {
 		phase: run.phase,
 		outcome: run.outcome,

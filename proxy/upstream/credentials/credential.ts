@@ -2,6 +2,7 @@
 import type { CredentialUse } from '../../../shared/api/schema.ts';
 import type { Login } from '../../../shared/login/login.ts';
 import type { Repository } from '../../../shared/oci/reference.ts';
+import type { Problem } from '../../../shared/registry/problem.ts';
 import { Secret } from './secret.ts';
 
 interface Found {
@@ -40,6 +41,13 @@ export function credentialOf(login: Login, found: Found): Credential {
 		return { ...found, ...login, password: new Secret(login.password) };
 	}
 	return { ...found, ...login, token: new Secret(login.token) };
+}
+
+/** What a problem says of a refused login that came with the request. */
+export function typedLoginOf(credential: Credential): Pick<Problem, 'typedLogin'> {
+	if (!isUsable(credential) || !credential.isPassing) return {};
+	const username = 'username' in credential ? credential.username : undefined;
+	return { typedLogin: { ...(username !== undefined && { username }) } };
 }
 
 export interface CredentialSource {

@@ -161,3 +161,23 @@ describe('a pull secret that somebody gives', () => {
 		expect(looksLikeAuthFile(text)).toBe(looks);
 	});
 });
+
+describe('a Kubernetes Secret', () => {
+	const config = JSON.stringify({ auths: { 'quay.io': { auth: base64(`me:${marker}`) } } });
+	const data = { '.dockerconfigjson': base64(config) };
+
+	it.each([
+		['json', JSON.stringify({ kind: 'Secret', data }, undefined, 4)],
+		['yaml', `apiVersion: v1\ndata:\n  .dockerconfigjson: ${base64(config)}\nkind: Secret\n`],
+	])('is taken for the pull secret in it, as %s', (_, text) => {
+		const read = readGivenLogins(text);
+		expect(read.ok && read.logins.map(({ entry }) => entry)).toEqual(['quay.io']);
+		expect(looksLikeAuthFile(text)).toBe(true);
+	});
+
+	it('is told what was expected where it holds none, and quotes nothing', () => {
+		const read = readGivenLogins(`kind: Secret\ndata:\n  password: ${marker}\n`);
+		expect(!read.ok && read.reason).toContain('oc extract secret/pull-secret');
+		expect(JSON.stringify(read)).not.toContain(marker);
+	});
+});

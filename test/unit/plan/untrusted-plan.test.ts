@@ -141,6 +141,9 @@ describe('what is shown of a plan from somebody else', () => {
 		expect(await reasonOf(plan)).toBe('accepted');
 		for (const text of shown(plan)) expect(text).toContain('evil.test/loot');
 		expect(writtenText(plan)).toMatch(/and \d+ more new tags in .*evil\.test\/loot/);
+		const whole = planText(plan, { allTags: true });
+		expect(whole).not.toContain('more new tags');
+		for (let at = 0; at < 40; at += 1) expect(whole).toContain(`:t${at} `);
 	});
 
 	it('names every tag that is moved or removed, however many there are', async () => {

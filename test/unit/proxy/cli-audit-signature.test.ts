@@ -68,6 +68,13 @@ async function startStore(signature: Uint8Array | undefined) {
 }
 
 describe('espalier audit', () => {
+	it('does not call a file bad that is no signature at all', async () => {
+		await writeFile(file('hostname'), 'box.example\n');
+		await expect(run('--signature-file', file('hostname'))).rejects.toThrow(
+			'hostname is not a signature; nothing was checked.',
+		);
+	});
+
 	it('says nothing of signatures unless it is asked', async () => {
 		const { exitCode, stdout } = await run('--json');
 		expect(exitCode).toBe(0);
@@ -105,7 +112,8 @@ describe('espalier audit', () => {
 		const { exitCode, stdout, stderr } = await run('--signature-file', file('bad'));
 		expect(exitCode).toBe(3);
 		expect(stdout).toContain('Signature: The signature is bad.');
-		expect(stderr).toContain(`not for ${digest}`);
+		expect(stdout).toContain(`not for ${digest}`);
+		expect(stderr).toBe('');
 	});
 
 	it('tells none from what could not be looked at', async () => {
@@ -116,7 +124,7 @@ describe('espalier audit', () => {
 		await empty.stop();
 		const down = await run('--signature-store', `http://${empty.host}/s`, '--require-signature');
 		expect(down.exitCode).toBe(4);
-		expect(down.stderr).toContain('could not be checked');
+		expect(down.stdout).toContain('could not be checked');
 	});
 
 	it('says that it could not be checked where the payload’s store may not be asked', async () => {

@@ -27,6 +27,16 @@ describe('what was chosen so far', () => {
 		['no target', { to: ' ' }, /^to: Say where component images go/],
 		['a target with a tag', { to: 'registry.test/acme/parts:1' }, /^to: .*has a tag or digest/],
 		[
+			'a target that is a registry alone',
+			{ to: '127.0.0.1:36835' },
+			/^to: The repository is missing: write 127\.0\.0\.1:36835\/NAME\.$/,
+		],
+		[
+			'a release that is a registry alone',
+			{ release: 'quay.io' },
+			/^release: The repository is missing: write quay\.io\/NAME:TAG\.$/,
+		],
+		[
 			'a target that names no registry',
 			{ to: 'out' },
 			/^to: “out” names no registry.*docker\.io\/library\/out/,

@@ -191,6 +191,27 @@ describe('an explanation', () => {
 		expect(explain(problem).remedies[0]).toContain('docker login REGISTRY');
 	});
 
+	it('speaks of the typed login where that was refused, and of no other way to log in', () => {
+		const problem = {
+			code: 'unauthorized',
+			origin: 'registry',
+			reason: '',
+			registry: 'r.test',
+			typedLogin: { username: 'me' },
+		} as const;
+		const { title, why, remedies } = explain(problem);
+		expect(title).toBe('This login is not accepted');
+		expect(why).toContain('r.test refused me, as typed into this tab');
+		expect(remedies.join()).not.toContain('docker login');
+		expect(remedies[0]).toContain('this computer');
+	});
+
+	it('sends nobody to the computer of a team’s server', () => {
+		const problem = { code: 'unauthorized', origin: 'registry', reason: '' } as const;
+		const { remedies } = explain(problem, { isShared: true });
+		expect(remedies.join()).not.toContain('docker login');
+	});
+
 	it('says how long to wait where that is known', () => {
 		const problem = { code: 'rate-limited', origin: 'registry', reason: '' } as const;
 		expect(explain({ ...problem, retryAfterMs: 4200 }).remedies[0]).toBe('Wait 5 s and try again.');

@@ -1,7 +1,20 @@
 import { describe, expect, it, vi } from 'vitest';
 import { parsePlatform } from '../../../shared/oci/platform.ts';
-import type { PruneSelection, Selected } from '../../../shared/release/prune-selection.ts';
-import { droppedSentence, pruneCells, toggleCell } from '../../../web/views/Release/prune-cells.ts';
+import { inflate } from '../../../web/api/inflate.ts';
+import { assessCoverage } from '../../../shared/release/coverage.ts';
+import {
+	selectCells,
+	type PruneSelection,
+	type Selected,
+} from '../../../shared/release/prune-selection.ts';
+import { readRelease, startReading } from '../../../shared/release/read-release.ts';
+import { entryOf, linux, ReleaseMaker } from '../../support/release-maker.ts';
+import {
+	droppedSentence,
+	leftOutSentence,
+	pruneCells,
+	toggleCell,
+} from '../../../web/views/Release/prune-cells.ts';
 
 const [amd64, arm64] = [parsePlatform('linux/amd64')!, parsePlatform('linux/arm64')!];
 const selection: PruneSelection = {
@@ -66,4 +79,36 @@ describe('what is dropped, in a sentence', () => {
 			'Nothing is dropped yet; the release keeps no platform.',
 		],
 	])('%#', (given, sentence) => expect(droppedSentence(given, [amd64, arm64])).toBe(sentence));
+});
+
+describe('what a sparse copy leaves out, in a sentence', () => {
+	async function sentenceOf(given: PruneSelection): Promise<string> {
+		const maker = new ReleaseMaker(['amd64', 'arm64']);
+		const pods = maker.addBuilt('pod');
+		maker.add('aws', [
+			entryOf(maker.image('aws', linux('amd64'))),
+			...pods.slice(1).map((pod) => entryOf(pod)),
+		]);
+		maker.addBuilt('etcd');
+		await maker.finish();
+		const reading = startReading({ ...maker.release, tag: '1' });
+		const tools = { registries: maker.registries, inflate };
+		for await (const _ of readRelease(tools, reading)) continue;
+		const coverage = assessCoverage(reading);
+		return leftOutSentence(coverage, selectCells(coverage, given), [amd64, arm64]);
+	}
+	const all = { ...selection, exclude: [] };
+
+	it('counts no placeholders, which the pod image brings along', async () => {
+		expect(await sentenceOf(all)).toMatch(
+			/^Nothing is left out; .* 1 chosen child is copied all the same/,
+		);
+	});
+
+	it('counts all that goes from every component', async () => {
+		const preset = { kind: 'platforms', keep: [amd64] } as const;
+		expect(await sentenceOf({ ...all, preset })).toMatch(
+			/^3 children of 3 components are left out, but still listed; [^.]*\.$/,
+		);
+	});
 });

@@ -1,8 +1,14 @@
 /** Cells that are chosen for dropping: what the matrix shows of a selection, and how a switched cell changes it. */
 import type { PlatformKey } from '../../../shared/oci/platform.ts';
+import type { Coverage } from '../../../shared/release/coverage.ts';
 import { matchesGlob } from '../../../shared/release/filter.ts';
 import type { PruneMode } from '../../../shared/release/prune-fields.ts';
-import type { PruneSelection, Selected } from '../../../shared/release/prune-selection.ts';
+import {
+	dropsChild,
+	type ListedChild,
+	type PruneSelection,
+	type Selected,
+} from '../../../shared/release/prune-selection.ts';
 
 /** What a row of the matrix needs to know while something is being pruned. */
 export interface PruneCells {
@@ -38,9 +44,53 @@ export function toggleCell(
 	return { ...selection, toggled };
 }
 
+/** Of what goes, by component, the children that no component keeps: in a sparse copy the others come along with it. */
+export function leftOut(
+	{ components }: Pick<Coverage, 'components'>,
+	selected: Pick<Selected, 'dropped' | 'placeholders'>,
+): ReadonlyMap<string, ReadonlySet<string>> {
+	const kept = new Set<string>();
+	const gone = new Map<string, string[]>();
+	for (const { component, images } of components) {
+		const goes = (image: ListedChild) => dropsChild(selected, component.name, image);
+		for (const image of images) if (!goes(image)) kept.add(image.digest);
+		gone.set(
+			component.name,
+			images.filter(goes).map(({ digest }) => digest),
+		);
+	}
+	return new Map(
+		[...gone].map(([name, digests]) => [name, new Set(digests.filter((one) => !kept.has(one)))]),
+	);
+}
+
+function totalSize(sets: ReadonlyMap<string, { readonly size: number }>): number {
+	return [...sets.values()].reduce((sum, { size }) => sum + size, 0);
+}
+
+/** How much a sparse copy leaves out, and what of the chosen comes along all the same. */
+export function leftOutSentence(
+	coverage: Pick<Coverage, 'components'>,
+	selected: Selected,
+	platforms: readonly PlatformKey[],
+): string {
+	const left = leftOut(coverage, selected);
+	const sentence = droppedSentence({ ...selected, dropped: left }, platforms, 'sparse');
+	const along = totalSize(selected.dropped) - totalSize(left);
+	if (along <= 0) return sentence;
+	const said = totalSize(left) === 0 ? sentence.replace('left out yet', 'left out') : sentence;
+	return `${said} ${along} chosen ${along === 1 ? 'child is' : 'children are'} copied all the same, with a component that keeps ${along === 1 ? 'it' : 'them'}: placeholders are the pod image’s own children.`;
+}
+
 /** How much is dropped, in one sentence. */
 export function droppedSentence(
-	{ dropped, release }: Selected,
+	{
+		dropped,
+		release,
+	}: {
+		readonly dropped: ReadonlyMap<string, { readonly size: number }>;
+		readonly release: ReadonlySet<PlatformKey>;
+	},
 	platforms: readonly PlatformKey[],
 	mode: PruneMode = 'prune',
 ): string {

@@ -160,7 +160,9 @@ function vite(root, args) {
 
 async function build(root) {
 	say('Building …');
-	await Promise.all([vite(root, []), vite(root, ['--ssr', 'proxy/main.ts'])]);
+	await vite(root, []);
+	// It writes the licences of both, and so comes after the page.
+	await vite(root, ['--ssr', 'proxy/main.ts']);
 	stampBuild(root);
 }
 

@@ -77,7 +77,7 @@ const secretKind = /^\s*"?kind"?:\s*"?Secret"?,?\s*$/m;
 function outOfSecret(text: string): string {
 	const base64 = secretKind.test(text) ? secretField.exec(text)?.[1] : undefined;
 	const bytes =
-		base64 === undefined ? undefined : fromJsonBytes({ base64: base64.replace(/=+$/, '') });
+		base64 === undefined ? undefined : fromJsonBytes({ base64: base64.replace(/={1,2}$/, '') });
 	return bytes ? new TextDecoder().decode(bytes) : text;
 }
 

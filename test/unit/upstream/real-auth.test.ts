@@ -323,13 +323,13 @@ describe.skipIf(!hasDockerRegistry)('a docker-registry with a token server', () 
 		});
 
 		it('ends an upload that outlives its token well', async () => {
-			tokens.manners.lifeSeconds = 2;
+			tokens.manners.lifeSeconds = 4;
 			const reader = await open({ auths: { HOST: alice } });
 			const transfer = new Transfer({ reader, targetOf: () => reader.target });
 			const bytes = Buffer.from(`late ${Date.now()}`);
 			const to = refer(registry.host, sha256(bytes), 'team-a/late');
 			const content = async function* (): AsyncGenerator<Uint8Array> {
-				if (tokens.manners.lifeSeconds === 2) await untilRefused(tokens.mint({}, 2));
+				if (tokens.manners.lifeSeconds === 4) await untilRefused(tokens.mint({}, 4));
 				tokens.manners.lifeSeconds = 300;
 				yield bytes;
 			};

@@ -136,8 +136,8 @@ test('a release behind a login is read once that is typed in, and kept nowhere',
 
 	const before = registry.requests.length;
 	await logIn(page, wrongPassword);
-	await expect(card(page)).toBeVisible();
-	await expect(page.getByRole('alert')).toContainText('what was typed into the page');
+	await expect(page.getByRole('heading', { name: 'This login is not accepted' })).toBeVisible();
+	await expect(page.getByRole('alert')).toContainText('as typed into this tab');
 	// One to learn what is asked for, if that, and one with the login.
 	expect(registry.requests.length - before).toBeLessThanOrEqual(2);
 

